@@ -1,0 +1,101 @@
+//! Group commit: one task takes whatever waits, writes it in one transaction, and answers everybody after that commit.
+//!
+//! While one group is being flushed the next one gathers, so the busier it gets the fewer flushes a delivery costs.
+//! There is no waiting window: a lone delivery is written at once.
+
+use std::sync::{Arc, Mutex};
+
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+};
+
+use super::IntakeError;
+use crate::store::{
+    Store,
+    intake::{Accepted, NewDelivery},
+};
+
+/// Deliveries that may wait for the writer; beyond that callers wait to hand theirs in, within their deadline.
+const WAITING: usize = 1024;
+
+/// Deliveries in one transaction, at most.
+const GROUP: usize = 256;
+
+/// Payload bytes in one transaction, at most (a single larger delivery goes alone).
+const GROUP_BYTES: usize = 32 * 1024 * 1024;
+
+struct Waiting {
+    delivery: NewDelivery,
+    answer: oneshot::Sender<Result<Accepted, IntakeError>>,
+}
+
+#[derive(Clone)]
+pub(super) struct Intake {
+    queue: Arc<Mutex<Option<mpsc::Sender<Waiting>>>>,
+    writer: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
+
+impl Intake {
+    pub(super) fn start(store: Store) -> Self {
+        let (sender, receiver) = mpsc::channel(WAITING);
+        let writer = tokio::spawn(write(store, receiver));
+        Self { queue: Arc::new(Mutex::new(Some(sender))), writer: Arc::new(Mutex::new(Some(writer))) }
+    }
+
+    pub(super) async fn accept(&self, delivery: NewDelivery) -> Result<Accepted, IntakeError> {
+        let queue = lock(&self.queue).clone().ok_or(IntakeError::Closed)?;
+        let (answer, answered) = oneshot::channel();
+        queue.send(Waiting { delivery, answer }).await.map_err(|_| IntakeError::Closed)?;
+        drop(queue);
+        answered.await.map_err(|_| IntakeError::Closed)?
+    }
+
+    pub(super) async fn close(&self) {
+        lock(&self.queue).take();
+        let writer = lock(&self.writer).take();
+        if let Some(writer) = writer {
+            let _ = writer.await;
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+async fn write(store: Store, mut queue: mpsc::Receiver<Waiting>) {
+    let mut next = None;
+    while let Some(first) = match next.take() {
+        Some(waiting) => Some(waiting),
+        None => queue.recv().await,
+    } {
+        let mut bytes = first.delivery.payload.len();
+        let mut deliveries = vec![first.delivery];
+        let mut answers = vec![first.answer];
+        while deliveries.len() < GROUP {
+            let Ok(waiting) = queue.try_recv() else { break };
+            bytes += waiting.delivery.payload.len();
+            if bytes > GROUP_BYTES {
+                next = Some(waiting);
+                break;
+            }
+            deliveries.push(waiting.delivery);
+            answers.push(waiting.answer);
+        }
+        match store.accept(&deliveries).await {
+            Ok(accepted) => {
+                for (answer, accepted) in answers.into_iter().zip(accepted) {
+                    let _ = answer.send(Ok(accepted));
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, deliveries = deliveries.len(), "deliveries could not be stored");
+                let error = Arc::new(error);
+                for answer in answers {
+                    let _ = answer.send(Err(error.clone().into()));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! All SQL. Domain types go in and come out; nobody above knows which database it is.
+//!
+//! Reads go to a pool. Writes go through `Store::begin`: on SQLite, which has one writer, callers queue for it in
+//! two lanes so that a delivery waiting for its 202 never stands behind housekeeping; on PostgreSQL they are ordinary
+//! transactions. Transactions are short and nothing but SQL is awaited inside one.
+//!
+//! Times are stored as microseconds since 1970 (see the migrations).
+
+use std::{ops::Deref, path::PathBuf, sync::Arc, time::Duration};
+
+use chrono::{DateTime, TimeZone, Utc};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    sea_query::{Expr, Func},
+};
+use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
+
+use migrations::{Migrator, MigratorTrait};
+
+use crate::domain::Clock;
+
+/// Any number nobody else uses on the same PostgreSQL server.
+const MIGRATION_LOCK: i64 = 0x6e65_6374_7201;
+
+pub mod access;
+pub mod deliveries;
+pub mod effects;
+pub mod installations;
+pub mod intake;
+pub mod lease;
+pub mod outcome;
+pub mod reviews;
+pub mod sessions;
+pub mod tasks;
+pub mod upkeep;
+pub mod users;
+pub mod work;
+pub mod writes;
+
+/// A database error. What a caller can do about it is try later; what an operator can do is in the text.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database did not do what was asked.
+    #[error("database: {0}")]
+    Database(#[from] DbErr),
+    /// The settings or the file are wrong; trying again will not help.
+    #[error("{0}")]
+    Setup(String),
+    /// A row holds something this version cannot read.
+    #[error("unreadable row: {0}")]
+    Corrupt(String),
+    /// The work this write belongs to has been given to somebody else.
+    #[error("this worker's lease is over")]
+    Fenced,
+}
+
+/// The database.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    read: DatabaseConnection,
+    write: DatabaseConnection,
+    gate: Gate,
+    clock: Clock,
+    /// Held for the life of the process, so that a second one on the same SQLite file is refused.
+    _lock: Option<std::fs::File>,
+}
+
+/// Who may write next to SQLite: the intake lane first.
+struct Gate {
+    writer: Arc<Mutex<()>>,
+    /// Everybody but intake passes here one at a time, so at most one of them stands in front of intake.
+    others: Arc<Semaphore>,
+}
+
+/// Which queue a SQLite write stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// Somebody waits for an answer to a delivery.
+    Intake,
+    /// Workers, accounts, housekeeping.
+    Work,
+}
+
+/// A write transaction. Dropped without [`WriteTx::commit`], it is rolled back.
+pub(crate) struct WriteTx {
+    tx: DatabaseTransaction,
+    _turn: Option<(Option<OwnedSemaphorePermit>, OwnedMutexGuard<()>)>,
+}
+
+impl Deref for WriteTx {
+    type Target = DatabaseTransaction;
+
+    fn deref(&self) -> &DatabaseTransaction {
+        &self.tx
+    }
+}
+
+impl WriteTx {
+    pub(crate) async fn commit(self) -> Result<(), StoreError> {
+        Ok(self.tx.commit().await?)
+    }
+}
+
+impl Store {
+    /// Opens `sqlite://PATH` (created if absent, locked against a second process) or `postgres://...`. Does not migrate.
+    pub async fn open(url: &str, clock: Clock) -> Result<Self, StoreError> {
+        if let Some(path) = sqlite_path(url) {
+            Self::open_sqlite(path, clock).await
+        } else {
+            let mut options = ConnectOptions::new(url);
+            options.max_connections(16).acquire_timeout(Duration::from_secs(4)).sqlx_logging(false);
+            let pool = Database::connect(options).await?;
+            let gate = Gate::new();
+            Ok(Self { inner: Arc::new(Inner { read: pool.clone(), write: pool, gate, clock, _lock: None }) })
+        }
+    }
+
+    /// Opens a SQLite database that another process may be serving, or PostgreSQL: for a look from the command line.
+    pub async fn open_beside(url: &str, clock: Clock) -> Result<Self, StoreError> {
+        match sqlite_path(url) {
+            Some(path) => Self::sqlite(path, clock, None).await,
+            None => Self::open(url, clock).await,
+        }
+    }
+
+    async fn open_sqlite(path: PathBuf, clock: Clock) -> Result<Self, StoreError> {
+        let lock = lock_file(&path)?;
+        Self::sqlite(path, clock, Some(lock)).await
+    }
+
+    async fn sqlite(path: PathBuf, clock: Clock, lock: Option<std::fs::File>) -> Result<Self, StoreError> {
+        let url = format!("sqlite://{}?mode=rwc", path.display());
+        let pool = |connections: u32| {
+            let mut options = ConnectOptions::new(&url);
+            options
+                .max_connections(connections)
+                .min_connections(1)
+                .acquire_timeout(Duration::from_secs(4))
+                .sqlx_logging(false)
+                .map_sqlx_sqlite_opts(|options| {
+                    use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+                    options
+                        .journal_mode(SqliteJournalMode::Wal)
+                        .synchronous(SqliteSynchronous::Full)
+                        .foreign_keys(true)
+                        .busy_timeout(Duration::from_secs(4))
+                        .pragma("wal_autocheckpoint", "4000")
+                });
+            options
+        };
+        let write = Database::connect(pool(1)).await?;
+        let read = Database::connect(pool(4)).await?;
+        Ok(Self { inner: Arc::new(Inner { read, write, gate: Gate::new(), clock, _lock: lock }) })
+    }
+
+    /// Brings the schema up to date. Each migration runs in a transaction; on PostgreSQL replicas take turns.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        let tx = match self.backend() {
+            DbBackend::Postgres => {
+                let tx = self.inner.write.begin().await?;
+                tx.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")).await?;
+                Some(tx)
+            }
+            _ => None,
+        };
+        Migrator::up(&self.inner.write, None).await?;
+        if let Some(tx) = tx {
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// Every migration this version knows, oldest first, and whether it has been applied.
+    pub async fn migrations(&self) -> Result<Vec<(String, bool)>, StoreError> {
+        let pending = Migrator::get_pending_migrations_read_only(&self.inner.read).await?;
+        let pending: Vec<_> = pending.iter().map(|migration| migration.name().to_owned()).collect();
+        Ok(Migrator::migrations()
+            .iter()
+            .map(|migration| (migration.name().to_owned(), !pending.iter().any(|name| name == migration.name())))
+            .collect())
+    }
+
+    /// For reading.
+    pub(crate) fn read(&self) -> &DatabaseConnection {
+        &self.inner.read
+    }
+
+    /// Begins a write transaction, waiting for its turn.
+    pub(crate) async fn begin(&self, lane: Lane) -> Result<WriteTx, StoreError> {
+        if self.backend() != DbBackend::Sqlite {
+            return Ok(WriteTx { tx: self.inner.write.begin().await?, _turn: None });
+        }
+        let turn = self.inner.gate.enter(lane).await;
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..Default::default()
+        };
+        let tx = self.inner.write.begin_with_options(options).await?;
+        Ok(WriteTx { tx, _turn: Some(turn) })
+    }
+
+    pub(crate) fn backend(&self) -> DbBackend {
+        self.inner.write.get_database_backend()
+    }
+
+    /// The clock rows are stamped with.
+    pub fn clock(&self) -> &Clock {
+        &self.inner.clock
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        Ok(self.inner.read.ping().await?)
+    }
+
+    /// Whether several processes may share this database.
+    pub fn is_shared(&self) -> bool {
+        self.backend() == DbBackend::Postgres
+    }
+
+    pub(crate) fn now(&self) -> i64 {
+        micros(self.inner.clock.now())
+    }
+}
+
+impl Gate {
+    fn new() -> Self {
+        Self { writer: Arc::new(Mutex::new(())), others: Arc::new(Semaphore::new(1)) }
+    }
+
+    async fn enter(&self, lane: Lane) -> (Option<OwnedSemaphorePermit>, OwnedMutexGuard<()>) {
+        let turn = match lane {
+            Lane::Intake => None,
+            Lane::Work => self.others.clone().acquire_owned().await.ok(),
+        };
+        (turn, self.writer.clone().lock_owned().await)
+    }
+}
+
+/// The file behind a `sqlite:` URL.
+pub fn sqlite_path(url: &str) -> Option<PathBuf> {
+    let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:"))?;
+    Some(PathBuf::from(path.split('?').next().unwrap_or(path)))
+}
+
+fn lock_file(database: &std::path::Path) -> Result<std::fs::File, StoreError> {
+    let path = PathBuf::from(format!("{}.lock", database.display()));
+    let fail = |error: std::io::Error| StoreError::Setup(format!("cannot open {}: {error}", path.display()));
+    if let Some(parent) = database.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        std::fs::create_dir_all(parent).map_err(fail)?;
+    }
+    let file = std::fs::File::options().create(true).truncate(false).write(true).open(&path).map_err(fail)?;
+    file.try_lock().map_err(|_| {
+        StoreError::Setup(format!(
+            "another nectr is serving {}; stop it, or use PostgreSQL for several processes",
+            database.display()
+        ))
+    })?;
+    Ok(file)
+}
+
+/// A time as rows keep it.
+pub(crate) fn micros(at: DateTime<Utc>) -> i64 {
+    at.timestamp_micros()
+}
+
+/// `lower(column)`, for comparing without regard to case.
+pub(crate) fn lower(column: impl sea_orm::sea_query::IntoIden) -> Expr {
+    Func::lower(Expr::col(column.into_iden())).into()
+}
+
+/// A row's time.
+pub(crate) fn time(micros: i64) -> DateTime<Utc> {
+    Utc.timestamp_micros(micros).single().unwrap_or_default()
+}
+
+/// One page of a list that grows, newest first, and where the next begins.
+#[derive(Debug, Clone)]
+pub struct Page<T> {
+    /// The rows.
+    pub items: Vec<T>,
+    /// Give this id as `before` for the next page; none on the last.
+    pub next: Option<i64>,
+}
+
+impl<T> Page<T> {
+    /// Makes a page of at most `limit` from rows that were asked for with one to spare.
+    pub(crate) fn cut(mut items: Vec<T>, limit: usize, id: impl Fn(&T) -> i64) -> Self {
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let next = if more { items.last().map(id) } else { None };
+        Self { items, next }
+    }
+}

@@ -1,0 +1,300 @@
+//! The claim engine: deliveries and tasks are leased to workers, one at a time per pull request.
+//!
+//! `due_at` is the whole schedule: when a worker may take the row. Now for what waits, later for what failed, the end
+//! of the lease for what runs, NULL for what is finished. One partial index over it makes claiming as cheap with a
+//! million finished rows as with none.
+//!
+//! Two guards make a worker that lost its lease harmless. The *fence*, counted up by every claim, must still be the
+//! row's for a worker to write anything; and a row in `lanes` keeps everybody else away from its pull request.
+
+use std::time::Duration;
+
+use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
+
+use super::{Lane, Store, StoreError, WriteTx, intake::unpack};
+use crate::domain::{DeliveryId, InstallationId, PrNumber, RepoId, RepoName, RepoRef, TaskId, retry::MAX_ATTEMPTS};
+
+/// How long a claim holds without a heartbeat.
+pub const LEASE: Duration = Duration::from_secs(60);
+
+/// Which table a piece of work lives in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// A webhook POST.
+    Delivery,
+    /// Anything else that must survive a kill.
+    Task,
+}
+
+impl Source {
+    pub(super) fn table(self) -> &'static str {
+        match self {
+            Self::Delivery => "deliveries",
+            Self::Task => "tasks",
+        }
+    }
+
+    /// The word in the database.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivery => "delivery",
+            Self::Task => "task",
+        }
+    }
+}
+
+/// The right to work on one row, for as long as the fence is the row's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    /// Which table.
+    pub source: Source,
+    /// Which row.
+    pub id: i64,
+    /// Which claim of it; also the number of the attempt.
+    pub fence: i64,
+}
+
+/// A piece of work, leased.
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    /// The right to work on it.
+    pub lease: Lease,
+    /// Attempts that count, this one included.
+    pub attempts: i64,
+    /// On whose behalf.
+    pub installation: InstallationId,
+    /// What to do.
+    pub work: Work,
+}
+
+/// What was claimed.
+#[derive(Debug, Clone)]
+pub enum Work {
+    /// A delivery: what it means is in its payload.
+    Delivery {
+        /// Our id.
+        id: DeliveryId,
+        /// `X-GitHub-Event`.
+        event: String,
+        /// The JSON, as received.
+        payload: Vec<u8>,
+    },
+    /// A task.
+    Task {
+        /// Our id.
+        id: TaskId,
+        /// What to do.
+        kind: String,
+        /// The repository.
+        repo: Option<RepoRef>,
+        /// The pull request.
+        number: Option<PrNumber>,
+        /// Arguments.
+        payload: serde_json::Value,
+    },
+}
+
+/// A row that could be claimed.
+struct Candidate {
+    source: Source,
+    id: i64,
+    due_at: i64,
+    repo_id: Option<i64>,
+    number: Option<i64>,
+    running: bool,
+    attempts: i64,
+    fence: i64,
+}
+
+impl Store {
+    /// Claims the work that has been due longest and whose pull request nobody works on.
+    pub async fn claim(&self) -> Result<Option<Claimed>, StoreError> {
+        loop {
+            let tx = self.begin(Lane::Work).await?;
+            let Some(candidate) = self.longest_due(&tx).await? else { return Ok(None) };
+            if candidate.running {
+                self.note_lost(&tx, &candidate).await?;
+                if candidate.attempts >= i64::from(MAX_ATTEMPTS) {
+                    self.bury(&tx, &candidate).await?;
+                    tx.commit().await?;
+                    continue;
+                }
+            }
+            let lease = Lease { source: candidate.source, id: candidate.id, fence: candidate.fence + 1 };
+            if !self.enter_lane(&tx, &candidate, lease).await? {
+                // Another replica entered between our look and our insert.
+                continue;
+            }
+            let claimed = self.take(&tx, lease).await?;
+            tx.commit().await?;
+            return Ok(Some(claimed));
+        }
+    }
+
+    async fn longest_due(&self, tx: &WriteTx) -> Result<Option<Candidate>, StoreError> {
+        let mut best: Option<Candidate> = None;
+        for source in [Source::Task, Source::Delivery] {
+            let found = self.due(tx, source).await?;
+            best = match (best, found) {
+                (Some(best), Some(found)) if found.due_at < best.due_at => Some(found),
+                (best, found) => best.or(found),
+            };
+        }
+        Ok(best)
+    }
+
+    async fn due(&self, tx: &WriteTx, source: Source) -> Result<Option<Candidate>, StoreError> {
+        let lock = if self.backend() == DbBackend::Postgres { "FOR UPDATE OF w SKIP LOCKED" } else { "" };
+        let sql = format!(
+            "SELECT w.id, w.due_at, w.repo_id, w.pr_number, w.status, w.attempts, w.fence FROM {} w \
+             WHERE w.due_at <= $1 AND NOT EXISTS (SELECT 1 FROM lanes l WHERE l.repo_id = w.repo_id \
+             AND l.pr_number = w.pr_number AND l.until > $1) ORDER BY w.due_at, w.id LIMIT 1 {lock}",
+            source.table()
+        );
+        let row = tx.query_one_raw(self.sql(&sql, [self.now().into()])).await?;
+        row.map(|row| {
+            Ok(Candidate {
+                source,
+                id: row.try_get("", "id")?,
+                due_at: row.try_get("", "due_at")?,
+                repo_id: row.try_get("", "repo_id")?,
+                number: row.try_get("", "pr_number")?,
+                running: row.try_get::<String>("", "status")? == "running",
+                attempts: row.try_get("", "attempts")?,
+                fence: row.try_get("", "fence")?,
+            })
+        })
+        .transpose()
+    }
+
+    async fn note_lost(&self, tx: &WriteTx, candidate: &Candidate) -> Result<(), StoreError> {
+        let lease = Lease { source: candidate.source, id: candidate.id, fence: candidate.fence };
+        self.end_attempt(tx, lease, "lost", Some("the worker vanished")).await
+    }
+
+    async fn bury(&self, tx: &WriteTx, candidate: &Candidate) -> Result<(), StoreError> {
+        let sql = format!(
+            "UPDATE {} SET status = 'dead', due_at = NULL, finished_at = $2, outcome = NULL, \
+             last_error = 'the worker vanished' WHERE id = $1",
+            candidate.source.table()
+        );
+        tx.execute_raw(self.sql(&sql, [candidate.id.into(), self.now().into()])).await?;
+        Ok(())
+    }
+
+    async fn enter_lane(&self, tx: &WriteTx, candidate: &Candidate, lease: Lease) -> Result<bool, StoreError> {
+        let (Some(repo), Some(number)) = (candidate.repo_id, candidate.number) else { return Ok(true) };
+        let now = self.now();
+        let sql = "INSERT INTO lanes (repo_id, pr_number, source, work_id, fence, until) \
+                   VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (repo_id, pr_number) DO UPDATE SET \
+                   source = excluded.source, work_id = excluded.work_id, fence = excluded.fence, \
+                   until = excluded.until WHERE lanes.until <= $7";
+        let values: [Value; 7] = [
+            repo.into(),
+            number.into(),
+            lease.source.as_str().into(),
+            lease.id.into(),
+            lease.fence.into(),
+            (now + lease_micros()).into(),
+            now.into(),
+        ];
+        Ok(tx.execute_raw(self.sql(sql, values)).await?.rows_affected() == 1)
+    }
+
+    async fn take(&self, tx: &WriteTx, lease: Lease) -> Result<Claimed, StoreError> {
+        let now = self.now();
+        let columns = match lease.source {
+            Source::Delivery => "event AS kind, payload, attempts, installation_id, repo_id, repo, pr_number",
+            Source::Task => "kind, payload, attempts, installation_id, repo_id, repo, pr_number",
+        };
+        let sql = format!(
+            "UPDATE {} SET status = 'running', fence = $2, attempts = attempts + 1, due_at = $3 WHERE id = $1 \
+             RETURNING {columns}",
+            lease.source.table()
+        );
+        let values: [Value; 3] = [lease.id.into(), lease.fence.into(), (now + lease_micros()).into()];
+        let row = tx
+            .query_one_raw(self.sql(&sql, values))
+            .await?
+            .ok_or_else(|| StoreError::Corrupt("a claimed row is gone".into()))?;
+        let sql = "INSERT INTO attempts (source, work_id, number, started_at) VALUES ($1, $2, $3, $4)";
+        let values: [Value; 4] = [lease.source.as_str().into(), lease.id.into(), lease.fence.into(), now.into()];
+        tx.execute_raw(self.sql(sql, values)).await?;
+        claimed(lease, &row)
+    }
+
+    pub(super) async fn end_attempt(
+        &self,
+        tx: &WriteTx,
+        lease: Lease,
+        result: &str,
+        error: Option<&str>,
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE attempts SET finished_at = $4, result = $5, error = $6 \
+                   WHERE source = $1 AND work_id = $2 AND number = $3 AND finished_at IS NULL";
+        let values: [Value; 6] = [
+            lease.source.as_str().into(),
+            lease.id.into(),
+            lease.fence.into(),
+            self.now().into(),
+            result.into(),
+            error.map(clean).into(),
+        ];
+        tx.execute_raw(self.sql(sql, values)).await?;
+        Ok(())
+    }
+
+    /// At start, when this process alone has the database: whatever still says `running` belongs to a process that died,
+    /// so it is due at once.
+    pub async fn reclaim(&self) -> Result<u64, StoreError> {
+        let tx = self.begin(Lane::Work).await?;
+        let mut reclaimed = 0;
+        for source in [Source::Delivery, Source::Task] {
+            let sql = format!("UPDATE {} SET due_at = $1 WHERE status = 'running'", source.table());
+            reclaimed += tx.execute_raw(self.sql(&sql, [self.now().into()])).await?.rows_affected();
+        }
+        tx.execute_raw(self.sql("DELETE FROM lanes", [])).await?;
+        tx.commit().await?;
+        Ok(reclaimed)
+    }
+
+    pub(crate) fn sql<V: IntoIterator<Item = Value>>(&self, sql: &str, values: V) -> Statement {
+        Statement::from_sql_and_values(self.backend(), sql, values)
+    }
+}
+
+fn claimed(lease: Lease, row: &QueryResult) -> Result<Claimed, StoreError> {
+    let installation = InstallationId(row.try_get("", "installation_id")?);
+    let attempts = row.try_get("", "attempts")?;
+    let work = match lease.source {
+        Source::Delivery => Work::Delivery {
+            id: DeliveryId(lease.id),
+            event: row.try_get("", "kind")?,
+            payload: unpack(&row.try_get::<Vec<u8>>("", "payload")?)?,
+        },
+        Source::Task => {
+            let repo_id: Option<i64> = row.try_get("", "repo_id")?;
+            let name: Option<String> = row.try_get("", "repo")?;
+            let payload: String = row.try_get("", "payload")?;
+            Work::Task {
+                id: TaskId(lease.id),
+                kind: row.try_get("", "kind")?,
+                repo: repo_id
+                    .zip(name.as_deref().and_then(RepoName::parse))
+                    .map(|(id, name)| RepoRef { id: RepoId(id), name }),
+                number: row.try_get::<Option<i64>>("", "pr_number")?.map(PrNumber),
+                payload: serde_json::from_str(&payload).map_err(|error| StoreError::Corrupt(error.to_string()))?,
+            }
+        }
+    };
+    Ok(Claimed { lease, attempts, installation, work })
+}
+
+pub(super) fn lease_micros() -> i64 {
+    i64::try_from(LEASE.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// Text as both databases take it: PostgreSQL refuses NUL. Bounded, as it may quote an upstream.
+pub(crate) fn clean(text: &str) -> String {
+    text.chars().take(2000).map(|c| if c == '\0' { '\u{fffd}' } else { c }).collect()
+}

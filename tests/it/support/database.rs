@@ -1,0 +1,70 @@
+//! A fresh database for one test: a SQLite file, or a database of its own on the server `TEST_DATABASE_URL` names.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use chrono::{DateTime, Utc};
+use nectr::{domain::Clock, store::Store};
+use sqlx::{ConnectOptions, Connection, Executor, postgres::PgConnectOptions};
+
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
+/// Dropped with the test: a SQLite file goes with its folder, a PostgreSQL database with [`Database::remove`].
+pub struct Database {
+    pub url: String,
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl Database {
+    pub async fn fresh() -> Self {
+        match std::env::var("TEST_DATABASE_URL").ok().filter(|url| !url.is_empty()) {
+            None => {
+                let folder = tempfile::tempdir().unwrap();
+                let url = format!("sqlite://{}", folder.path().join("nectr.db").display());
+                Self { url, _folder: Some(folder) }
+            }
+            Some(server) => {
+                let name = format!(
+                    "nectr_{}_{}_{}",
+                    std::process::id(),
+                    COUNT.fetch_add(1, Ordering::Relaxed),
+                    Utc::now().timestamp_micros()
+                );
+                execute(&server, &format!("CREATE DATABASE {name}")).await;
+                let mut url = url::Url::parse(&server).unwrap();
+                url.set_path(&name);
+                Self { url: url.into(), _folder: None }
+            }
+        }
+    }
+
+    pub fn is_postgres(&self) -> bool {
+        self.url.starts_with("postgres")
+    }
+
+    /// Opened and migrated.
+    pub async fn store(&self, clock: &Clock) -> Store {
+        let store = Store::open(&self.url, clock.clone()).await.unwrap();
+        store.migrate().await.unwrap();
+        store
+    }
+
+    /// Takes a PostgreSQL database away again.
+    pub async fn remove(&self) {
+        if let (true, Ok(server)) = (self.is_postgres(), std::env::var("TEST_DATABASE_URL")) {
+            let name = url::Url::parse(&self.url).unwrap().path().trim_start_matches('/').to_owned();
+            execute(&server, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
+        }
+    }
+}
+
+async fn execute(url: &str, statement: &str) {
+    let options: PgConnectOptions = url.parse().unwrap();
+    let mut connection = options.connect().await.expect("TEST_DATABASE_URL names a PostgreSQL server that answers");
+    connection.execute(sqlx::AssertSqlSafe(statement.to_owned())).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+/// A moment to start from.
+pub fn noon() -> DateTime<Utc> {
+    "2026-03-01T12:00:00Z".parse().unwrap()
+}
