@@ -1,0 +1,16 @@
+//! Who may do what with which repository: sign in, sessions, access, connect, disconnect.
+//!
+//! Everything a person asks of GitHub here is asked with their own [`token`]; the bot's is only asked whether it
+//! [could review](bot).
+
+pub mod access;
+pub mod bot;
+pub mod connect;
+mod first_reviews;
+mod hook;
+mod jwt;
+pub mod repos;
+pub mod secrets;
+pub mod session;
+pub mod sign_in;
+pub mod token;

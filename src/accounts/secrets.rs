@@ -1,0 +1,217 @@
+//! Which webhook secrets may have signed a delivery, and what a delivery tells about its webhook.
+//!
+//! An installation answers for its own webhook only, and the operator's secret only for repositories nobody connected. A
+//! secret that cannot be opened may be the right one: it is never counted as wrong.
+
+use std::ops::Deref;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use secrecy::SecretString;
+
+use super::{repos::is_renamed, token::secret_place};
+use crate::{
+    app::App,
+    domain::{HookId, InstallationId, RepoId, RepoName},
+    seal::Sealer,
+    store::{
+        Store, StoreError,
+        installations::{Installation, InstallationState, Owned, Sighting},
+    },
+};
+
+/// At most this many secrets are tried for one delivery.
+const MOST: u64 = 20;
+
+/// Deliveries that bring no news are noted no more often than this.
+const OFTEN_ENOUGH: TimeDelta = TimeDelta::seconds(5);
+
+/// A secret to try.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// The secret.
+    pub secret: SecretString,
+    /// Whose it is; [`InstallationId::OPERATOR`] for `GITHUB_WEBHOOK_SECRET`.
+    pub installation: InstallationId,
+    /// The repository it is for; none for the operator's.
+    pub repo: Option<RepoId>,
+    /// Whether the installation has been disconnected (its deliveries are ignored).
+    pub disconnected: bool,
+}
+
+impl AsRef<[u8]> for Candidate {
+    fn as_ref(&self) -> &[u8] {
+        secrecy::ExposeSecret::expose_secret(&self.secret).as_bytes()
+    }
+}
+
+/// Why there are no candidates. GitHub is told 503: the sender may well be right.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretsError {
+    /// A stored secret cannot be opened.
+    #[error("a stored webhook secret cannot be opened with the present SECRET_KEY")]
+    Sealed,
+    /// The database could not be asked.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The secrets to try, in order.
+#[derive(Debug, Clone, Default)]
+pub struct Candidates {
+    secrets: Vec<Candidate>,
+    /// Whether one more secret might fit but cannot be opened: a signature that fits none of the others is then no proof
+    /// of anything, and GitHub is to be told 503, not 401.
+    pub unopened: bool,
+}
+
+impl Deref for Candidates {
+    type Target = [Candidate];
+
+    fn deref(&self) -> &[Candidate] {
+        &self.secrets
+    }
+}
+
+/// The secrets to try for a delivery: by `hook` among installations; for an id that is not known, installations of the
+/// repository `hint` names that are just being connected; without an id, or for a repository without active installation,
+/// the active installations of that repository (at most 20), else the operator's secret. `hint` is only called when
+/// needed.
+pub async fn candidates(
+    app: &App,
+    hook: Option<HookId>,
+    hint: impl FnOnce() -> Option<RepoName> + Send,
+) -> Result<Candidates, SecretsError> {
+    let suspects = suspects(&app.store, hook, hint).await?;
+    open(&app.sealer, suspects, app.config.webhook_secret.as_ref())
+}
+
+fn open(sealer: &Sealer, suspects: Suspects, operators: Option<&SecretString>) -> Result<Candidates, SecretsError> {
+    let mut candidates = Candidates::default();
+    for Owned { installation, github_user } in suspects.installations {
+        let place = secret_place(github_user, installation.repo.id);
+        match sealer.open(place, &installation.secret) {
+            Ok(secret) => candidates.secrets.push(Candidate {
+                secret,
+                installation: installation.id,
+                repo: Some(installation.repo.id),
+                disconnected: installation.state == InstallationState::Disconnected,
+            }),
+            Err(error) => {
+                tracing::error!(%error, installation = %installation.id, "a webhook secret");
+                candidates.unopened = true;
+            }
+        }
+    }
+    if suspects.operator
+        && let Some(secret) = operators
+    {
+        candidates.secrets.push(Candidate {
+            secret: secret.clone(),
+            installation: InstallationId::OPERATOR,
+            repo: None,
+            disconnected: false,
+        });
+    }
+    if candidates.secrets.is_empty() && candidates.unopened { Err(SecretsError::Sealed) } else { Ok(candidates) }
+}
+
+/// Whose secret may have signed a delivery.
+#[derive(Default)]
+struct Suspects {
+    installations: Vec<Owned>,
+    operator: bool,
+}
+
+async fn suspects(
+    store: &Store,
+    hook: Option<HookId>,
+    hint: impl FnOnce() -> Option<RepoName> + Send,
+) -> Result<Suspects, StoreError> {
+    use InstallationState::{Active, Connecting};
+    let known = match hook {
+        Some(hook) => store.installations_by_hook(hook).await?,
+        None => Vec::new(),
+    };
+    if !known.is_empty() {
+        return Ok(Suspects { installations: owners(known), operator: false });
+    }
+    // Nothing says which repository: an organisation's webhook, made by hand.
+    let Some(repo) = hint() else { return Ok(Suspects { operator: true, ..Suspects::default() }) };
+    let active = store.installations_named(&repo, Active, MOST).await?;
+    let operator = active.is_empty();
+    let installations = match hook {
+        Some(_) => store.installations_named(&repo, Connecting, MOST).await?,
+        None => active,
+    };
+    Ok(Suspects { installations, operator })
+}
+
+/// Of the installations that have or had a webhook, the one it belongs to now. While it passes from one to the next
+/// either may have signed: the one being connected, and the last that was disconnected.
+fn owners(known: Vec<Owned>) -> Vec<Owned> {
+    use InstallationState::{Active, Connecting, Disconnected};
+    let of = |state| known.iter().filter(move |owned| owned.installation.state == state).cloned();
+    match of(Active).next() {
+        Some(active) => vec![active],
+        None => of(Connecting).chain(of(Disconnected).take(1)).collect(),
+    }
+}
+
+/// What a proven delivery teaches about its installation: the webhook's id while connecting, the repository's present
+/// name, that it is verified, when it last came and what we answered.
+///
+/// Deliveries may come by the hundred, so a delivery that only says what the last one said is noted at most every few
+/// seconds. Failing to note is logged and never an error: the delivery itself is safe.
+pub async fn learn(app: &App, seen: Seen<'_>) -> Result<(), StoreError> {
+    if seen.installation == InstallationId::OPERATOR {
+        return Ok(());
+    }
+    if let Err(error) = note(&app.store, app.clock.now(), &seen).await {
+        tracing::warn!(%error, installation = %seen.installation, "what a delivery told of its webhook was not kept");
+    }
+    Ok(())
+}
+
+async fn note(store: &Store, now: DateTime<Utc>, seen: &Seen<'_>) -> Result<(), StoreError> {
+    let Some(installation) = store.installation(seen.installation).await? else { return Ok(()) };
+    match news(&installation, seen, now) {
+        Some(sighting) => store.note_sighting(installation.id, &sighting).await,
+        None => Ok(()),
+    }
+}
+
+/// What is worth writing down, if anything.
+fn news(known: &Installation, seen: &Seen<'_>, now: DateTime<Utc>) -> Option<Sighting> {
+    let sighting = Sighting {
+        // Only a row being connected has yet to learn its webhook's id.
+        hook: seen.hook.filter(|_| known.state == InstallationState::Connecting && known.hook_id.is_none()),
+        renamed: seen.repo.filter(|repo| is_renamed(&known.repo, repo)).cloned(),
+        // An adopted webhook is not pinged again: any delivery with the right signature proves as much.
+        verified: seen.ping || known.verified_at.is_none(),
+        status: seen.status,
+    };
+    let changed = sighting.hook.is_some()
+        || sighting.renamed.is_some()
+        || sighting.verified
+        || known.last_status != Some(i64::from(seen.status));
+    let quiet = known.last_delivery_at.is_none_or(|last| now - last >= OFTEN_ENOUGH);
+    (changed || quiet).then_some(sighting)
+}
+
+/// A proven delivery, as [`learn`] wants it.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen<'a> {
+    /// Whose.
+    pub installation: InstallationId,
+    /// `X-GitHub-Hook-ID`.
+    pub hook: Option<HookId>,
+    /// The repository's id and name in the payload.
+    pub repo: Option<&'a crate::domain::RepoRef>,
+    /// Whether it was a ping.
+    pub ping: bool,
+    /// The HTTP status we answer.
+    pub status: u16,
+}
+
+#[cfg(test)]
+mod tests;

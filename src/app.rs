@@ -1,0 +1,89 @@
+//! The handles every room may use.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, atomic::AtomicBool},
+    time::{Duration, Instant},
+};
+
+use crate::{
+    config::Config,
+    domain::Clock,
+    github::{BoxError, GitHub, GitHubError, GitHubOptions, RateGate, pr_state::PrStates},
+    inbox::Inbox,
+    seal::Sealer,
+    store::Store,
+};
+
+/// One process's nectr. Shared as [`Handle`].
+pub struct App {
+    /// Settings.
+    pub config: Config,
+    /// Time.
+    pub clock: Clock,
+    /// The database.
+    pub store: Store,
+    /// Secrets at rest.
+    pub sealer: Sealer,
+    /// GitHub.
+    pub github: GitHub,
+    /// Remembered pull-request states.
+    pub pr_states: PrStates,
+    /// Where deliveries and tasks are handed in.
+    pub inbox: Inbox,
+    /// Set while the process is shutting down: `/health/ready` says 503.
+    pub draining: AtomicBool,
+    /// When the process started.
+    pub started: Instant,
+}
+
+/// How the app is passed around.
+pub type Handle = Arc<App>;
+
+impl App {
+    /// Puts the handles together. The database must be open and migrated; nothing is asked of GitHub yet.
+    pub fn new(config: Config, store: Store) -> Result<Handle, GitHubError> {
+        let clock = store.clock().clone();
+        let gate = SharedGate {
+            store: store.clone(),
+            per_minute: config.github.writes_per_minute,
+            per_hour: config.github.writes_per_hour,
+        };
+        let github = GitHub::new(GitHubOptions {
+            api_url: config.github.api_url.clone(),
+            server_url: config.github.server_url.clone(),
+            oauth: config.github.oauth.clone().map(|app| (app.client_id, app.client_secret)),
+            pat: config.github.pat.clone(),
+            ask_gh: config.github.ask_gh,
+            gate: Arc::new(gate),
+            clock: clock.clone(),
+        })?;
+        Ok(Arc::new(Self {
+            sealer: Sealer::new(&config.secret_key, config.secret_key_previous.as_ref()),
+            pr_states: PrStates::new(clock.clone()),
+            inbox: Inbox::start(store.clone()),
+            draining: AtomicBool::new(false),
+            started: Instant::now(),
+            config,
+            clock,
+            store,
+            github,
+        }))
+    }
+}
+
+/// GitHub's limits hold for the bot's account, so all replicas draw from one table.
+struct SharedGate {
+    store: Store,
+    per_minute: u32,
+    per_hour: u32,
+}
+
+impl RateGate for SharedGate {
+    fn admit(&self) -> Pin<Box<dyn Future<Output = Result<Option<Duration>, BoxError>> + Send + '_>> {
+        Box::pin(async {
+            self.store.admit_write(self.per_minute, self.per_hour).await.map_err(|error| Box::new(error) as BoxError)
+        })
+    }
+}

@@ -1,0 +1,274 @@
+//! One request to GitHub and its answer: headers, deadline, redirects, limits, remembered answers, errors.
+//!
+//! A request leaves at most once (redirects aside), its token goes to the API's own origin and nowhere else, and it
+//! ends within [`DEADLINE`] whatever the other side does.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderValue, Request, StatusCode,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION, USER_AGENT},
+};
+use hyper_rustls::{ConfigBuilderExt, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{Client as Hyper, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
+use octocrab::{AuthState, Octocrab, OctocrabBuilder};
+use rustls::crypto::{CryptoProvider, ring};
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+use url::{Origin, Url};
+
+use super::{
+    GitHubError,
+    answer::Answer,
+    call::Call,
+    error::unavailable,
+    etag::{Asked, Etags, Remembered},
+    limits::{Limits, TokenKey, is_limit},
+};
+use crate::domain::Clock;
+
+/// Until a connection stands.
+const CONNECT: Duration = Duration::from_secs(5);
+/// For one request in all: connecting, redirects, and the last byte of the answer.
+pub(super) const DEADLINE: Duration = Duration::from_secs(15);
+/// Idle connections are closed before GitHub closes them, or a POST could meet a dead one.
+const IDLE: Duration = Duration::from_secs(20);
+/// A renamed repository takes one redirect; renamed and transferred, two.
+const MAX_REDIRECTS: usize = 3;
+/// Rows per page, GitHub's maximum.
+pub(super) const PER_PAGE: usize = 100;
+/// Longer listings are an error: nobody could tell what is missing.
+const MAX_PAGES: usize = 300;
+
+const AGENT: &str = concat!("nectr/", env!("CARGO_PKG_VERSION"));
+const API_VERSION: &str = "2022-11-28";
+
+/// The connections to one GitHub, and what is known about it.
+pub(super) struct Client {
+    octocrab: Octocrab,
+    /// Origin and path prefix of the API, without a slash at the end.
+    api: String,
+    /// The same of the site.
+    site: String,
+    origin: Origin,
+    limits: Limits,
+    etags: Etags,
+}
+
+impl Client {
+    pub(super) fn new(api: &Url, site: &Url, clock: Clock) -> Result<Self, GitHubError> {
+        let octocrab = OctocrabBuilder::new_empty().with_service(connections()?).with_auth(AuthState::None).build();
+        Ok(Self {
+            octocrab: octocrab.unwrap_or_else(|never| match never {}),
+            api: root(api)?,
+            site: root(site)?,
+            origin: api.origin(),
+            limits: Limits::new(clock),
+            etags: Etags::new(),
+        })
+    }
+
+    /// Refuses if `token` is on hold.
+    pub(super) fn admit(&self, token: &SecretString) -> Result<(), GitHubError> {
+        match self.limits.wait(&TokenKey::of(token)) {
+            Some(retry_after) => Err(GitHubError::RateLimited { retry_after }),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes a request as `token`.
+    pub(super) async fn call(&self, token: &SecretString, call: Call) -> Result<Answer, GitHubError> {
+        self.admit(token)?;
+        let key = TokenKey::of(token);
+        let bearer = bearer(token)?;
+        let asked = call.conditional.then(|| Asked { token: key, path: call.path.clone(), accept: call.accept });
+        let known = match &asked {
+            Some(asked) => self.etags.recall(asked).await,
+            None => None,
+        };
+        let answer = self.exchange(&call, Some(&bearer), known.as_ref()).await?;
+        self.judge(&call, Some(&key), known.is_some(), &answer)?;
+        match (known, asked, answer.headers.get(ETAG)) {
+            (Some(known), ..) if answer.status == StatusCode::NOT_MODIFIED => Ok(Answer { body: known.body, ..answer }),
+            (_, Some(asked), Some(etag)) if answer.status == StatusCode::OK => {
+                self.etags.remember(asked, etag.clone(), answer.body.clone()).await;
+                Ok(answer)
+            }
+            _ => Ok(answer),
+        }
+    }
+
+    /// Makes a request as nobody.
+    pub(super) async fn call_unsigned(&self, call: Call) -> Result<Answer, GitHubError> {
+        let answer = self.exchange(&call, None, None).await?;
+        self.judge(&call, None, false, &answer)?;
+        Ok(answer)
+    }
+
+    /// Every row of a listing. `call` asks for one page, counted from 1.
+    pub(super) async fn pages<T: DeserializeOwned>(
+        &self,
+        token: &SecretString,
+        call: impl Fn(usize) -> Call,
+    ) -> Result<Vec<T>, GitHubError> {
+        let mut rows = Vec::new();
+        for page in 1..=MAX_PAGES {
+            let answer = self.call(token, call(page)).await?;
+            let batch: Vec<T> = answer.json()?;
+            let full = batch.len() >= PER_PAGE;
+            rows.extend(batch);
+            if !answer.has_next().unwrap_or(full) {
+                return Ok(rows);
+            }
+        }
+        Err(GitHubError::Protocol(format!("a listing of more than {MAX_PAGES} pages")))
+    }
+
+    /// Sends it, follows where it leads, and reads the answer, all within the deadline.
+    async fn exchange(
+        &self,
+        call: &Call,
+        bearer: Option<&HeaderValue>,
+        known: Option<&Remembered>,
+    ) -> Result<Answer, GitHubError> {
+        let walk = async {
+            let root = if call.site { &self.site } else { &self.api };
+            let mut url = Url::parse(&format!("{root}{}", call.path)).map_err(unreadable)?;
+            for _ in 0..=MAX_REDIRECTS {
+                let request = request(&url, call, bearer, known)?;
+                let response = self.octocrab.execute(request).await.map_err(|error| unavailable(&error))?;
+                tracing::debug!(method = %call.method, path = url.path(), status = response.status().as_u16(), "asked GitHub");
+                if !call.follows(response.status()) {
+                    return Answer::read(response, call.limit).await;
+                }
+                url = self.target(&url, response.headers())?;
+            }
+            Err(GitHubError::Protocol(format!("more than {MAX_REDIRECTS} redirects")))
+        };
+        match tokio::time::timeout(DEADLINE, walk).await {
+            Ok(ended) => ended,
+            Err(_) => Err(GitHubError::Unavailable(format!("no answer within {} s", DEADLINE.as_secs()).into())),
+        }
+    }
+
+    /// Where a redirect leads, if that is still the API.
+    fn target(&self, from: &Url, headers: &HeaderMap) -> Result<Url, GitHubError> {
+        let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
+        let location = location.ok_or_else(|| GitHubError::Protocol("a redirect to nowhere".to_owned()))?;
+        let to = from.join(location).map_err(unreadable)?;
+        if to.origin() == self.origin {
+            Ok(to)
+        } else {
+            Err(GitHubError::Protocol(format!(
+                "a redirect away from the API, to {}",
+                to.origin().ascii_serialization()
+            )))
+        }
+    }
+
+    /// Sorts an answer into served and refused, and remembers what it says about limits. `known`: whether "not
+    /// modified" means something.
+    fn judge(&self, call: &Call, token: Option<&TokenKey>, known: bool, answer: &Answer) -> Result<(), GitHubError> {
+        let status = answer.status.as_u16();
+        let served = || {
+            if let Some(token) = token {
+                self.limits.served(token);
+            }
+            Ok(())
+        };
+        match status {
+            200..=299 => served(),
+            304 if known => served(),
+            301 | 302 | 307 | 308 if !call.follow => served(),
+            401 => Err(GitHubError::Unauthorized),
+            404 | 410 => Err(GitHubError::NotFound { what: call.what.clone() }),
+            403 | 429 if is_limit(status, &answer.headers, &answer.message()) => Err(GitHubError::RateLimited {
+                retry_after: token.map_or(Duration::from_secs(60), |token| self.limits.refused(token, &answer.headers)),
+            }),
+            403 => Err(GitHubError::Forbidden { message: answer.message() }),
+            408 | 500..=599 => {
+                Err(GitHubError::Unavailable(format!("GitHub answered {status}: {}", answer.message()).into()))
+            }
+            301 | 302 | 400..=499 => Err(GitHubError::Rejected { status, message: answer.message() }),
+            _ => Err(GitHubError::Protocol(format!("status {status}"))),
+        }
+    }
+}
+
+/// The connection pool. octocrab's own would send a second `User-Agent`, log each refusal as an error and repeat POSTs.
+fn connections() -> Result<Hyper<hyper_rustls::HttpsConnector<HttpConnector>, octocrab::OctoBody>, GitHubError> {
+    let provider = CryptoProvider::get_default().cloned().unwrap_or_else(|| {
+        // Losing a race for the process-wide default leaves a default: that is all that is wanted.
+        let _ = ring::default_provider().install_default();
+        std::sync::Arc::new(ring::default_provider())
+    });
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| unavailable(&error))?;
+    let tls = match tls.clone().with_native_roots() {
+        Ok(trusting) => trusting.with_no_client_auth(),
+        Err(error) => {
+            // Plain http still works, as for a GitHub on this machine; https will say that the issuer is unknown.
+            tracing::warn!(%error, "no root certificates found: GitHub cannot be reached over https");
+            tls.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth()
+        }
+    };
+    let mut tcp = HttpConnector::new();
+    tcp.set_connect_timeout(Some(CONNECT));
+    tcp.set_nodelay(true);
+    tcp.enforce_http(false);
+    let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
+    Ok(Hyper::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE).build(https))
+}
+
+/// Origin and path of a root URL, without a slash at the end.
+fn root(url: &Url) -> Result<String, GitHubError> {
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        return Err(GitHubError::Protocol(format!("{} is no http or https address", url.scheme())));
+    }
+    Ok(format!("{}{}", url.origin().ascii_serialization(), url.path().trim_end_matches('/')))
+}
+
+fn request(
+    url: &Url,
+    call: &Call,
+    bearer: Option<&HeaderValue>,
+    known: Option<&Remembered>,
+) -> Result<Request<Bytes>, GitHubError> {
+    let mut request = Request::builder()
+        .method(call.method.clone())
+        .uri(url.as_str())
+        .header(USER_AGENT, AGENT)
+        .header(ACCEPT, call.accept)
+        .header("x-github-api-version", API_VERSION);
+    if let Some(bearer) = bearer {
+        request = request.header(AUTHORIZATION, bearer);
+    }
+    if let Some(known) = known {
+        request = request.header(IF_NONE_MATCH, &known.etag);
+    }
+    let body = match &call.body {
+        Some((kind, body)) => {
+            request = request.header(CONTENT_TYPE, *kind);
+            Bytes::from(body.clone())
+        }
+        None => Bytes::new(),
+    };
+    request.body(body).map_err(unreadable)
+}
+
+/// A token that cannot even be a header is a wrong token.
+fn bearer(token: &SecretString) -> Result<HeaderValue, GitHubError> {
+    let value = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()));
+    let mut value = value.map_err(|_| GitHubError::Unauthorized)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn unreadable(error: impl std::error::Error) -> GitHubError {
+    GitHubError::Protocol(format!("an address that cannot be: {error}"))
+}

@@ -1,0 +1,104 @@
+//! What the client answers with and takes: plain data in the house's words, free of octocrab and of JSON.
+
+use chrono::{DateTime, Utc};
+
+use crate::domain::{CommitSha, HookId, PrNumber, RepoRef, review::Side};
+
+/// A GitHub account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// GitHub's id.
+    pub id: i64,
+    /// Login.
+    pub login: String,
+    /// Display name.
+    pub name: Option<String>,
+    /// Public e-mail.
+    pub email: Option<String>,
+    /// Picture.
+    pub avatar_url: Option<String>,
+}
+
+/// A repository as one token sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repository {
+    /// Id and canonical name.
+    pub repo: RepoRef,
+    /// Description.
+    pub description: Option<String>,
+    /// Whether it is private.
+    pub private: bool,
+    /// Page for people.
+    pub html_url: String,
+    /// Last change.
+    pub updated_at: Option<DateTime<Utc>>,
+    /// Whether this token's account administers it (may manage webhooks).
+    pub admin: bool,
+    /// Whether this token's account may push (needed to post request-changes that count).
+    pub push: bool,
+}
+
+/// A repository webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hook {
+    /// GitHub's id.
+    pub id: HookId,
+    /// `config.url`.
+    pub url: String,
+    /// Whether it is switched on.
+    pub active: bool,
+}
+
+/// A review as GitHub stores it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PostedReview {
+    /// GitHub's id.
+    pub id: i64,
+    /// Who wrote it; none for deleted accounts.
+    pub author: Option<String>,
+    /// Its body, marker included.
+    pub body: String,
+    /// Not yet submitted: visible to its author only.
+    pub pending: bool,
+    /// Page for people.
+    pub html_url: String,
+    /// The commit it is about.
+    pub commit: Option<CommitSha>,
+}
+
+/// A comment to go with a new review. Lines must lie within one hunk of the pull request's diff.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewComment {
+    /// File, by its name at head.
+    pub path: String,
+    /// Last line.
+    pub line: u32,
+    /// First line, only when before `line`.
+    pub start_line: Option<u32>,
+    /// Side of the lines.
+    pub side: Side,
+    /// Markdown.
+    pub body: String,
+}
+
+/// A pull request in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PullSummary {
+    /// Its number.
+    pub number: PrNumber,
+    /// Whether it is a draft.
+    pub draft: bool,
+    /// When it last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// An issue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issue {
+    /// Its number.
+    pub number: i64,
+    /// Title.
+    pub title: String,
+    /// Whether it is open.
+    pub open: bool,
+}

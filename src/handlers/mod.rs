@@ -1,0 +1,46 @@
+//! What each event and task means: one piece of work in, one outcome out. Everything here is safe to run twice.
+
+mod pull_request;
+mod task;
+
+use crate::{
+    app::App,
+    domain::{InstallationId, event::Event, retry::Retry},
+    store::{
+        installations::InstallationState,
+        outcome::{Failure, Outcome},
+        work::{Claimed, Work},
+    },
+    webhook,
+};
+
+/// Runs one piece of work.
+pub async fn handle(app: &App, claimed: Claimed) -> Result<Outcome, Failure> {
+    if !still_connected(app, claimed.installation).await? {
+        return Ok(Outcome::ignored("disconnected"));
+    }
+    match claimed.work {
+        Work::Delivery { event, payload, .. } => {
+            let event = webhook::reread(&event, &payload)
+                .map_err(|error| Failure::Again { retry: Retry::Count, error: error.to_string() })?;
+            // No wildcard arm: a new event must be placed.
+            match event {
+                Event::PullRequest(event) => pull_request::handle(app, claimed.lease, event).await,
+                Event::Ping(_) => Ok(Outcome::completed("pong")),
+                Event::Ignored(ignored) => Ok(Outcome::ignored(ignored.reason.code())),
+            }
+        }
+        Work::Task { id, kind, repo, number, payload } => {
+            task::handle(app, claimed.lease, task::Task { id, kind, repo, number, payload }).await
+        }
+    }
+}
+
+/// Work of a connection that has ended meanwhile is dropped; the operator's own has none and goes on.
+async fn still_connected(app: &App, installation: InstallationId) -> Result<bool, Failure> {
+    if installation == InstallationId::OPERATOR {
+        return Ok(true);
+    }
+    let state = app.store.installation(installation).await?.map(|installation| installation.state);
+    Ok(state.is_some_and(|state| state != InstallationState::Disconnected))
+}

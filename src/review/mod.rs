@@ -1,0 +1,206 @@
+//! One commit of one pull request: read it, judge it, publish once.
+//!
+//! [`run`] is safe to repeat from any point: what it intends is on disk before GitHub is told ([`publish`]), and what it
+//! reads is read again. A webhook only says *look*; what is reviewed is what GitHub shows now.
+
+pub mod judge;
+pub mod publish;
+pub mod render;
+pub mod rules;
+#[cfg(test)]
+pub(crate) mod samples;
+
+use std::time::Duration;
+
+use crate::{
+    app::App,
+    domain::{
+        PrNumber, RepoRef, TaskId,
+        event::PullHint,
+        pull_request::{PrState, PullRequest},
+        retry::Retry,
+    },
+    github::GitHubError,
+    review::publish::{Publication, Published},
+    store::{
+        effects::EffectState,
+        outcome::{Failure, Outcome},
+        reviews::ReviewDraft,
+        work::Lease,
+    },
+};
+
+/// What is to be reviewed, and who says so.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The base repository.
+    pub repo: RepoRef,
+    /// The pull request.
+    pub number: PrNumber,
+    /// What the delivery said of it; none when a person asked.
+    pub hint: Option<PullHint>,
+    /// Post again although this head was reviewed: the task that asks for it, once per task.
+    pub again: Option<TaskId>,
+}
+
+impl Request {
+    /// A person asked: then a draft is reviewed too.
+    fn asked(&self) -> bool {
+        self.hint.is_none()
+    }
+}
+
+/// GitHub's API may show a pull request as it was before the event; how long until we look again.
+const LAG: Duration = Duration::from_secs(10);
+
+/// Reviews the pull request's present head, once.
+#[tracing::instrument(skip_all, fields(repo = %request.repo.name, pr = request.number.0))]
+pub async fn run(app: &App, lease: Lease, request: &Request) -> Result<Outcome, Failure> {
+    if let Some((at, head)) = request.hint.as_ref().and_then(|hint| hint.updated_at.zip(hint.head.as_ref()))
+        && app.store.newer_review_waits(request.repo.id, request.number, at, head).await?
+    {
+        return Ok(Outcome::superseded());
+    }
+    let bot = app.github.bot();
+    let pull = match bot.pull(&request.repo.name, request.number).await {
+        Ok(pull) if pull.repo.id == request.repo.id => pull,
+        // The name has gone to another repository.
+        Ok(_) | Err(GitHubError::NotFound { .. }) => return Ok(Outcome::completed("gone")),
+        Err(error) => return Err(error.into()),
+    };
+    app.pr_states.learn(&pull.repo.name, pull.number, pull.state, pull.updated_at).await;
+    // Reopened, closed or renamed: what is listed of it by now is told of the pull request as it is.
+    app.store.pull_changed(pull.repo.id, pull.number, pull.state, Some(&pull.title)).await?;
+    if let Some(outcome) = moot(app, lease, request, &pull).await? {
+        publish::settle_leftovers(app, lease, &pull.repo, pull.number, None).await?;
+        return Ok(outcome);
+    }
+    let key = key(&pull, request);
+    publish::settle_leftovers(app, lease, &pull.repo, pull.number, Some(&key)).await?;
+    let known = app.store.review_effect(lease, pull.repo.id, pull.number, &key).await?;
+    if let Some(effect) = known.filter(|effect| effect.state == EffectState::Done) {
+        let same_head = request.hint.as_ref().is_none_or(|hint| hint.head.as_ref() == Some(&pull.head));
+        return Ok(match (effect.mine, same_head) {
+            (true, _) => Outcome::completed("reviewed"),
+            (false, true) => Outcome::completed("already_reviewed"),
+            (false, false) => Outcome::superseded(),
+        });
+    }
+
+    let files = match bot.files(&pull.repo.name, pull.number).await {
+        Ok(files) => files,
+        Err(GitHubError::NotFound { .. }) => return Ok(Outcome::completed("gone")),
+        Err(error) => return Err(error.into()),
+    };
+    let judgement = {
+        let pull = pull.clone();
+        tokio::task::spawn_blocking(move || judge::judge(&pull, &files))
+            .await
+            .map_err(|error| Failure::Again { retry: Retry::Count, error: error.to_string() })?
+    };
+    let own = pull.author.eq_ignore_ascii_case(&bot.account().await?.login);
+    let event = judge::event(judgement.verdict, own, app.config.review_approve, pull.from_fork);
+    let rendered = render::render(&pull, &judgement, &key);
+    let publication = Publication {
+        draft: draft(&pull, &judgement, &rendered, event),
+        comments: rendered.comments,
+        without_comments: render::render(&pull, &in_body(judgement), &key).body,
+        key,
+        asked: request.asked(),
+    };
+    match publish::publish(app, lease, &pull, publication).await? {
+        Published::Posted => Ok(Outcome::completed("reviewed")),
+        Published::Already => Ok(Outcome::completed("already_reviewed")),
+        Published::Moved => {
+            // Whoever pushed has sent, or will send, a delivery about the new head; this one looks again all the same,
+            // because that delivery may be lost.
+            Err(Failure::Again { retry: Retry::Park(Duration::ZERO), error: "the head moved during the review".into() })
+        }
+        Published::Cancelled => Ok(Outcome::completed("cancelled")),
+    }
+}
+
+/// Why there is nothing to review, if so.
+async fn moot(app: &App, lease: Lease, request: &Request, pull: &PullRequest) -> Result<Option<Outcome>, Failure> {
+    if let Some(hint) = &request.hint {
+        let moved = hint.head.as_ref().is_some_and(|head| *head != pull.head);
+        if let Some(error) = lags(hint, pull) {
+            return Err(error);
+        }
+        if moved && app.store.review_of_head_waits(pull.repo.id, pull.number, &pull.head, lease).await? {
+            return Ok(Some(Outcome::superseded()));
+        }
+    }
+    Ok(if pull.state != PrState::Open {
+        Some(Outcome::completed("cancelled"))
+    } else if pull.draft && !request.asked() {
+        Some(Outcome::ignored("draft"))
+    } else {
+        None
+    })
+}
+
+/// What to do about it if GitHub's API shows the pull request as it was before the event.
+pub fn lags(hint: &PullHint, pull: &PullRequest) -> Option<Failure> {
+    let error = if hint.updated_at.is_none_or(|at| at <= pull.updated_at) {
+        return None;
+    } else if hint.head.as_ref().is_some_and(|head| *head != pull.head) {
+        format!("GitHub still shows {} as the head", pull.head.short())
+    } else if hint.state != pull.state {
+        format!("GitHub still shows the pull request as {}", pull.state.as_str())
+    } else if hint.draft != pull.draft {
+        format!("GitHub still shows {}", if pull.draft { "a draft" } else { "no draft" })
+    } else if hint.base_ref.as_ref().is_some_and(|base| *base != pull.base_ref) {
+        format!("GitHub still shows {} as the base", pull.base_ref)
+    } else {
+        return None;
+    };
+    Some(Failure::Again { retry: Retry::Park(LAG), error })
+}
+
+/// What tells this review from every other: head, base branch, and which request to post again it answers.
+fn key(pull: &PullRequest, request: &Request) -> String {
+    let key = render::marker_key(&pull.head, &pull.base_ref);
+    match request.again {
+        Some(task) => format!("{key} again={task}"),
+        None => key,
+    }
+}
+
+fn in_body(mut judgement: judge::Judgement) -> judge::Judgement {
+    for finding in &mut judgement.findings {
+        finding.inline = false;
+    }
+    judgement
+}
+
+fn draft(
+    pull: &PullRequest,
+    judgement: &judge::Judgement,
+    rendered: &render::Rendered,
+    event: crate::domain::review::ReviewEvent,
+) -> ReviewDraft {
+    ReviewDraft {
+        repo: pull.repo.clone(),
+        number: pull.number,
+        title: pull.title.clone(),
+        url: pull.html_url.clone(),
+        state: pull.state,
+        author: pull.author.clone(),
+        branch: pull.branch.clone(),
+        base_ref: pull.base_ref.clone(),
+        head: pull.head.clone(),
+        verdict: judgement.verdict,
+        event,
+        summary: rendered.summary.clone(),
+        body: rendered.body.clone(),
+        findings: judgement.findings.clone(),
+        coverage: judgement.coverage.clone(),
+    }
+}
+
+impl From<GitHubError> for Failure {
+    fn from(error: GitHubError) -> Self {
+        Self::Again { retry: error.retry(), error: error.to_string() }
+    }
+}
