@@ -3,6 +3,18 @@
 //! `TEST_DATABASE_URL=postgres://...` runs the same stories on PostgreSQL; without it they run on SQLite.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod access;
 mod claims;
+mod crash;
+mod demo;
+mod intake;
+mod layering;
+mod limits;
+mod looking;
+mod openapi;
+mod publishing;
+mod repos;
+mod review;
+mod sign_in;
 mod support;
 mod workers;

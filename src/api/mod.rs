@@ -1,0 +1,136 @@
+//! HTTP only: types in, types out. No SQL and no decisions about reviews here.
+//!
+//! `edge` wraps everything: ids, spans, CORS, and the one shape of every answer that is not a success (`error`).
+//! `security` says who asks, `params` what they may ask for; then there is one file per family of routes. The receiver
+//! of webhooks is the exception to "types in": `incoming`, `body` and `webhooks` take bytes from anybody.
+
+mod auth;
+mod body;
+mod cookies;
+mod cors;
+mod deliveries;
+mod docs;
+mod edge;
+mod error;
+mod health;
+mod incoming;
+mod knowledge;
+mod page;
+mod params;
+mod paths;
+mod pulls;
+mod raw_body;
+mod repos;
+mod reviews;
+mod security;
+pub mod server;
+mod time;
+mod webhooks;
+mod yaml;
+
+use std::sync::{Arc, LazyLock};
+
+use poem::{
+    Endpoint, EndpointExt, IntoEndpoint, Response, Route,
+    endpoint::make_sync,
+    get,
+    http::{StatusCode, header},
+};
+use poem_openapi::Tags;
+
+pub use docs::{document_json, document_yaml};
+
+use crate::app::Handle;
+use body::Budget;
+use cors::Cors;
+use edge::Edge;
+use page::{Page, Styles};
+
+/// Families of operations.
+#[derive(Tags)]
+enum Tag {
+    /// Signing in with GitHub, tokens, signing out.
+    Auth,
+    /// Connecting repositories and seeing how they do.
+    Repositories,
+    /// One pull request.
+    #[oai(rename = "Pull requests")]
+    PullRequests,
+    /// What was concluded.
+    Reviews,
+    /// What GitHub sent and what became of it.
+    Deliveries,
+    /// Where GitHub sends.
+    Webhooks,
+    /// Probes.
+    Health,
+}
+
+/// The whole HTTP side of an app.
+pub fn app(handle: Handle) -> impl Endpoint {
+    let cors = Cors::new(&handle.config.backend_url, &handle.config.frontend_url);
+    routes().data(handle).data(Budget::default()).data(cors.clone()).with(Edge::new(docs::paths(), cors))
+}
+
+fn routes() -> Route {
+    static JSON: LazyLock<String> = LazyLock::new(document_json);
+    static YAML: LazyLock<String> = LazyLock::new(document_yaml);
+
+    let docs = swagger_page();
+    let dashboard = Page::new(include_str!("dashboard.html").to_owned(), Styles::OwnSheetOnly);
+    let api = Arc::new(docs::service().into_endpoint());
+    Route::new()
+        .at("/", get(make_sync(|_| to_dashboard())))
+        .at("/dashboard", get(dashboard))
+        .at("/docs", get(docs.clone()))
+        .at("/docs/", get(docs))
+        .at("/openapi.json", get(make_sync(|_| docs::file("application/json", JSON.as_str()))))
+        .at("/openapi.yaml", get(make_sync(|_| docs::file("application/yaml", YAML.as_str()))))
+        .nest_no_strip("/api", api.clone())
+        .nest_no_strip("/auth", api.clone())
+        .nest_no_strip("/health", api)
+}
+
+/// Built once per process: it is 1.6 MB of text to put together and hash.
+fn swagger_page() -> Page {
+    static PAGE: LazyLock<Page> = LazyLock::new(docs::swagger_ui);
+    PAGE.clone()
+}
+
+fn to_dashboard() -> Response {
+    Response::builder().status(StatusCode::FOUND).header(header::LOCATION, "/dashboard").finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use poem::test::TestClient;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn every_page_and_every_documented_path_has_somebody_behind_it() {
+        let client = TestClient::new(routes());
+        let home = client.get("/").send().await;
+        home.assert_status(StatusCode::FOUND);
+        home.assert_header("location", "/dashboard");
+        for page in ["/dashboard", "/docs", "/docs/", "/openapi.json", "/openapi.yaml", "/health/live"] {
+            client.get(page).send().await.assert_status_is_ok();
+        }
+        for path in docs::paths().patterns() {
+            let answer = client.get(path.replace(['{', '}'], "")).send().await;
+            assert_ne!(answer.0.status(), StatusCode::NOT_FOUND, "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_dashboard_runs_its_own_script_and_asks_nobody_but_us() {
+        let page = TestClient::new(routes()).get("/dashboard").send().await;
+        let policy = page.0.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap_or_default().to_owned();
+        assert!(policy.contains("script-src 'sha256-") && policy.contains("style-src 'sha256-"), "{policy}");
+        assert!(policy.contains("connect-src 'self'") && policy.contains("frame-ancestors 'none'"), "{policy}");
+        let html = include_str!("dashboard.html");
+        for forbidden in ["innerHTML", " style=", " onclick=", "http://", "src="] {
+            assert!(!html.contains(forbidden), "{forbidden}");
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! The accept loop.
+//!
+//! Ours, because the framework's has no limit on how long a request's head may take. Connections are counted, heads must
+//! arrive in time, and a connection that is closed early is closed gently: the caller can still read why.
+
+use std::{
+    io,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures_util::future::poll_fn;
+use http::uri::Scheme;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use poem::{
+    Addr, Endpoint,
+    web::{LocalAddr, RemoteAddr},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::app::Handle;
+
+/// Connections at once; further ones wait in the kernel's queue.
+const CONNECTIONS: usize = 2048;
+
+/// How long a request's head may take, and how long a connection may idle between requests.
+const HEAD: Duration = Duration::from_secs(20);
+
+/// How long requests may go on after the process was asked to stop.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How long a caller has to read an answer that came before its request was complete.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Answers HTTP on `listener` until `shutdown`, then takes no more connections and returns when requests in flight are
+/// answered, at the latest 5 s later.
+pub async fn serve(listener: TcpListener, handle: Handle, shutdown: CancellationToken) -> io::Result<()> {
+    answer(listener, Arc::new(super::app(handle)), shutdown).await
+}
+
+async fn answer<E: Endpoint + 'static>(
+    listener: TcpListener,
+    endpoint: Arc<E>,
+    shutdown: CancellationToken,
+) -> io::Result<()> {
+    let local = listener.local_addr()?;
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let connections = TaskTracker::new();
+    let cut = CancellationToken::new();
+    loop {
+        let accepted = tokio::select! {
+            () = shutdown.cancelled() => break,
+            accepted = accept(&listener, &places) => accepted,
+        };
+        let (stream, remote, place) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of file descriptors, most likely: those in use are given back in a moment.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let (endpoint, shutdown, cut) = (endpoint.clone(), shutdown.clone(), cut.clone());
+        connections.spawn(async move {
+            let addresses = (LocalAddr(Addr::SocketAddr(local)), RemoteAddr(Addr::SocketAddr(remote)));
+            tokio::select! {
+                () = cut.cancelled() => {}
+                () = converse(stream, addresses, endpoint, shutdown) => {}
+            }
+            drop(place);
+        });
+    }
+    drop(listener);
+    connections.close();
+    if tokio::time::timeout(GRACE, connections.wait()).await.is_err() {
+        tracing::warn!(connections = connections.len(), "requests that would not end are cut off");
+        cut.cancel();
+        connections.wait().await;
+    }
+    Ok(())
+}
+
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, std::net::SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
+    let place = places.clone().acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, remote) = listener.accept().await?;
+    Ok((stream, remote, place))
+}
+
+/// All requests of one connection.
+async fn converse<E: Endpoint + 'static>(
+    stream: TcpStream,
+    addresses: (LocalAddr, RemoteAddr),
+    endpoint: Arc<E>,
+    shutdown: CancellationToken,
+) {
+    // Answers are small; waiting to fill a packet only delays them.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let endpoint = endpoint.clone();
+        let (local, remote) = addresses.clone();
+        let answer: Pin<Box<dyn Future<Output = Result<_, std::convert::Infallible>> + Send>> = Box::pin(async move {
+            let request = poem::Request::from((request, local, remote, Scheme::HTTP));
+            Ok(hyper::Response::from(endpoint.get_response(request).await))
+        });
+        answer
+    });
+    let mut connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut stopping = pin!(shutdown.cancelled());
+    let mut told = false;
+    let ended = poll_fn(|context| {
+        if !told && stopping.as_mut().poll(context).is_ready() {
+            told = true;
+            Pin::new(&mut connection).graceful_shutdown();
+        }
+        connection.poll_without_shutdown(context)
+    });
+    if ended.await.is_ok() {
+        let _ = tokio::time::timeout(LINGER, part(connection.into_parts().io.into_inner())).await;
+    }
+}
+
+/// Says goodbye and waits for the other side to hang up. Closing with something unread would reset the connection and
+/// could take the answer with it.
+async fn part(mut stream: TcpStream) -> io::Result<()> {
+    stream.shutdown().await?;
+    let mut unread = vec![0; 16 * 1024];
+    while stream.read(&mut unread).await? > 0 {}
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use poem::{IntoResponse, endpoint::make};
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    async fn say(stream: &mut TcpStream, text: &str) {
+        stream.write_all(text.as_bytes()).await.unwrap();
+    }
+
+    async fn all(mut stream: TcpStream) -> String {
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        text
+    }
+
+    #[tokio::test]
+    async fn a_request_in_flight_is_answered_while_new_connections_are_refused() {
+        let (asked, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let endpoint = {
+            let (asked, go) = (asked.clone(), go.clone());
+            make(move |_| {
+                let (asked, go) = (asked.clone(), go.clone());
+                async move {
+                    asked.notify_one();
+                    go.notified().await;
+                    Ok::<_, poem::Error>("done".into_response())
+                }
+            })
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shutdown = CancellationToken::new();
+        let server = tokio::spawn(answer(listener, Arc::new(endpoint), shutdown.clone()));
+
+        let mut idle = TcpStream::connect(address).await.unwrap();
+        say(&mut idle, "GET / HTTP/1.1\r\n").await;
+        let mut busy = TcpStream::connect(address).await.unwrap();
+        say(&mut busy, "GET / HTTP/1.1\r\nHost: nectr\r\n\r\n").await;
+        asked.notified().await;
+        shutdown.cancel();
+        while TcpStream::connect(address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+        go.notify_one();
+
+        let answer = all(busy).await;
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("done"), "{answer}");
+        drop(idle);
+        server.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_came_before_the_body_was_read_arrives() {
+        let endpoint = make(|_| async { Ok::<_, poem::Error>(http::StatusCode::PAYLOAD_TOO_LARGE.into_response()) });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shutdown = CancellationToken::new();
+        let server = tokio::spawn(answer(listener, Arc::new(endpoint), shutdown.clone()));
+
+        let mut caller = TcpStream::connect(address).await.unwrap();
+        let head = "POST / HTTP/1.1\r\nHost: nectr\r\nConnection: close\r\nContent-Length: 4000000\r\n\r\n";
+        say(&mut caller, head).await;
+        say(&mut caller, &"x".repeat(4_000_000)).await;
+        let answer = all(caller).await;
+        assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+        shutdown.cancel();
+        server.await.unwrap().unwrap();
+    }
+}

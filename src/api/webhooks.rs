@@ -1,0 +1,289 @@
+//! Receiving deliveries: bytes from anybody, a 202 only for what is signed and on disk.
+//!
+//! The order is size, headers, secret, signature, and only then parse. Whoever is not proven learns nothing: a bad
+//! signature, an unknown webhook and a repository nobody connected are answered alike.
+
+use bytes::Bytes;
+use poem::{http::HeaderMap, web::Data};
+use poem_openapi::{ApiResponse, Enum, Object, OpenApi, payload::Json, types::Example};
+
+use super::{
+    Tag,
+    body::Budget,
+    error::{Problem, fails},
+    incoming::{Hook, Incoming},
+    raw_body::RawBody,
+};
+use crate::{
+    accounts::secrets::{self, Candidate, Candidates, SecretsError, Seen},
+    app::{App, Handle},
+    domain::{
+        DeliveryId,
+        event::{Event, IgnoreReason, PullRequestEventKind},
+    },
+    inbox::{Accepted, IntakeError, NewDelivery, STORE_DEADLINE},
+    webhook::{self, BadSignature, ParseError},
+};
+
+/// Bodies above this size are hashed and parsed where they hold nobody up, in bytes.
+const HEAVY: usize = 1024 * 1024;
+
+/// What became of a delivery.
+#[derive(Debug, Object)]
+#[oai(example, skip_serializing_if_is_none)]
+struct Receipt {
+    /// What became of it.
+    status: ReceiptStatus,
+    /// Our id of it; a ping has none.
+    delivery_id: Option<i64>,
+    /// Event, with its action where it has one.
+    event: String,
+    /// Why nobody will act on it, for `ignored`.
+    reason: Option<String>,
+}
+
+/// What became of a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case")]
+enum ReceiptStatus {
+    Received,
+    Duplicate,
+    Ignored,
+    Pong,
+}
+
+/// Answers to a delivery.
+#[derive(Debug, ApiResponse)]
+enum Answer {
+    /// On disk, and going to be worked on.
+    #[oai(status = 202)]
+    Received(Json<Receipt>),
+    /// Known already (`duplicate`), not for us (`ignored`, with a `reason`), or a ping (`pong`).
+    #[oai(status = 200)]
+    Settled(Json<Receipt>),
+}
+
+fails! {
+    /// Receiving.
+    ReceiveFails {
+        400 "X-GitHub-Event must name one event, in lower case" | "X-GitHub-Delivery must be one GUID"
+            | "the body is not what GitHub sends";
+        401 "Invalid webhook signature";
+        408 "The body did not arrive within 10 seconds";
+        413 "The body is larger than 25 MiB";
+        415 "Content-Type must be application/json or application/x-www-form-urlencoded"
+            | "Send the body without Content-Encoding";
+        503 "The delivery cannot be checked now, send it again" | "The delivery cannot be stored now, send it again"
+            | "Too many large deliveries are arriving at once, send it again";
+    }
+}
+
+/// Webhooks.
+pub(super) struct WebhooksApi;
+
+#[OpenApi(prefix_path = "/api/v1/webhooks", tag = "Tag::Webhooks")]
+impl WebhooksApi {
+    /// Receive a delivery from GitHub.
+    ///
+    /// For GitHub, not for people. The body must be signed with the webhook's secret.
+    #[oai(
+        path = "/github",
+        method = "post",
+        operation_id = "receive_delivery",
+        request_header(name = "X-GitHub-Event", ty = "String", description = "Name of the event"),
+        request_header(name = "X-GitHub-Delivery", ty = "String", description = "GUID of the event"),
+        request_header(name = "X-GitHub-Hook-ID", ty = "Option<i64>", description = "Which webhook sends"),
+        request_header(
+            name = "X-Hub-Signature-256",
+            ty = "String",
+            description = "`sha256=` and the HMAC of the raw body in hexadecimal"
+        )
+    )]
+    async fn receive(
+        &self,
+        Data(app): Data<&Handle>,
+        Data(budget): Data<&Budget>,
+        headers: &HeaderMap,
+        body: RawBody,
+    ) -> Result<Answer, ReceiveFails> {
+        let body = Budget::check(body.0)?;
+        // The body is left unread, so nothing more can be said on this connection.
+        let incoming = Incoming::read(headers).map_err(Problem::closing)?;
+        let body = budget.read(body).await?;
+        let settled = tokio::time::timeout(STORE_DEADLINE, settle(app, incoming, body.bytes.clone())).await;
+        Ok(settled.map_err(|_| IntakeError::Slow)??)
+    }
+}
+
+/// From bytes to an answer: prove, read, store.
+async fn settle(app: &App, incoming: Incoming, body: Bytes) -> Result<Answer, Problem> {
+    let (candidate, read, incoming) = prove(app, incoming, &body).await?;
+    let hook = match incoming.hook {
+        Hook::Id(id) => Some(id),
+        Hook::Unsaid | Hook::Nonsense => None,
+    };
+    let mut seen = Seen { installation: candidate.installation, hook, repo: None, ping: false, status: 400 };
+    let (event, payload) = match read {
+        Ok(read) => read,
+        Err(malformed) => {
+            let kept = app.store.keep_rejected(candidate.installation, &malformed.0, &incoming.kept, &body).await;
+            if let Err(error) = kept {
+                tracing::warn!(%error, "a malformed delivery was not kept");
+            }
+            learn(app, seen).await;
+            return Err(malformed.into());
+        }
+    };
+    let repo = event.repo();
+    let mismatch = candidate.repo.is_some_and(|ours| repo.is_some_and(|theirs| theirs.id != ours));
+    seen.repo = repo.filter(|_| !mismatch);
+    if let Event::Ping(ping) = &event {
+        seen.ping = true;
+        seen.hook = hook.or(ping.hook_id);
+        seen.status = 200;
+        // Nothing else is kept of a ping: if this is not, GitHub must show it as failed.
+        secrets::learn(app, seen).await.map_err(SecretsError::from)?;
+        return Ok(Answer::Settled(Json(Receipt::of(ReceiptStatus::Pong, None, &incoming, &event))));
+    }
+    let ignored = match &event {
+        _ if candidate.disconnected => Some(IgnoreReason::Disconnected),
+        _ if mismatch => Some(IgnoreReason::RepositoryMismatch),
+        Event::Ignored(ignored) => Some(ignored.reason),
+        Event::PullRequest(_) | Event::Ping(_) => None,
+    };
+    let accepted = app.inbox.accept(new_delivery(&candidate, &incoming, &event, ignored, payload)).await?;
+    if ignored.is_none() && !matches!(accepted, Accepted::Duplicate(_)) {
+        remember_state(app, &event).await;
+    }
+    let answer = Answer::new(accepted, ignored, &incoming, &event);
+    seen.status = answer.status();
+    learn(app, seen).await;
+    Ok(answer)
+}
+
+/// Whatever is not learned now, the next delivery tells.
+async fn learn(app: &App, seen: Seen<'_>) {
+    if let Err(error) = secrets::learn(app, seen).await {
+        tracing::warn!(%error, "what a delivery told of its webhook was not kept");
+    }
+}
+
+/// A proven body, read: the event and the JSON to store.
+type Read = Result<(Event, Vec<u8>), ParseError>;
+
+/// Whose secret signed the body, and what the body says.
+async fn prove(app: &App, incoming: Incoming, body: &Bytes) -> Result<(Candidate, Read, Incoming), Problem> {
+    let hint = || webhook::full_name_hint(body, incoming.form);
+    let candidates = match incoming.hook {
+        Hook::Nonsense => Candidates::default(),
+        Hook::Unsaid => secrets::candidates(app, None, hint).await?,
+        Hook::Id(hook) => secrets::candidates(app, Some(hook), hint).await?,
+    };
+    let unopened = candidates.unopened;
+    let heavy = body.len() > HEAVY;
+    let body = body.clone();
+    let examine = move || {
+        let (index, read) = examine(&candidates, &incoming, &body)?;
+        Ok((candidates[index].clone(), read, incoming))
+    };
+    let examined = match heavy {
+        true => tokio::task::spawn_blocking(examine).await.map_err(Problem::internal)?,
+        false => examine(),
+    };
+    // With a secret that cannot be opened, a signature that fits no other proves nothing against the sender.
+    examined.map_err(|bad: BadSignature| if unopened { SecretsError::Sealed.into() } else { bad.into() })
+}
+
+fn examine(candidates: &[Candidate], incoming: &Incoming, body: &[u8]) -> Result<(usize, Read), BadSignature> {
+    let signature = incoming.signature.as_ref().map(|value| value.as_bytes());
+    let (signed, index) = webhook::verify(candidates, signature, body)?;
+    Ok((index, webhook::parse(&incoming.event, signed, incoming.form)))
+}
+
+fn new_delivery(
+    candidate: &Candidate,
+    incoming: &Incoming,
+    event: &Event,
+    ignored: Option<IgnoreReason>,
+    payload: Vec<u8>,
+) -> NewDelivery {
+    let pull = match event {
+        Event::PullRequest(event) => Some(event),
+        Event::Ping(_) | Event::Ignored(_) => None,
+    };
+    let number = match event {
+        Event::PullRequest(event) => Some(event.pull.number),
+        Event::Ignored(ignored) => ignored.number,
+        Event::Ping(_) => None,
+    };
+    NewDelivery {
+        installation: candidate.installation,
+        guid: incoming.guid.clone(),
+        event: incoming.event.clone(),
+        action: event.action().map(str::to_owned),
+        repo: event.repo().cloned(),
+        number,
+        head: pull.and_then(|event| event.pull.head.clone()),
+        event_at: pull.and_then(|event| event.pull.updated_at),
+        reviews: ignored.is_none() && pull.is_some_and(|event| event.kind == PullRequestEventKind::Reviewable),
+        ignored,
+        headers: incoming.kept.clone(),
+        payload: payload.into(),
+    }
+}
+
+/// A signed delivery is as good as asking GitHub.
+async fn remember_state(app: &App, event: &Event) {
+    if let Event::PullRequest(event) = event
+        && let Some(updated_at) = event.pull.updated_at
+    {
+        app.pr_states.learn(&event.repo.name, event.pull.number, event.pull.state, updated_at).await;
+    }
+}
+
+impl Answer {
+    fn new(accepted: Accepted, ignored: Option<IgnoreReason>, incoming: &Incoming, event: &Event) -> Self {
+        let (status, DeliveryId(id)) = match (accepted, ignored) {
+            (Accepted::New(id), Some(_)) => (ReceiptStatus::Ignored, id),
+            (Accepted::New(id), None) | (Accepted::Requeued(id), _) => (ReceiptStatus::Received, id),
+            (Accepted::Duplicate(id), _) => (ReceiptStatus::Duplicate, id),
+        };
+        let mut receipt = Receipt::of(status, Some(id), incoming, event);
+        match status {
+            ReceiptStatus::Received => Self::Received(Json(receipt)),
+            _ => {
+                let reason = ignored.filter(|_| status == ReceiptStatus::Ignored);
+                receipt.reason = reason.map(|reason| reason.code().to_owned());
+                Self::Settled(Json(receipt))
+            }
+        }
+    }
+
+    fn status(&self) -> u16 {
+        match self {
+            Self::Received(_) => 202,
+            Self::Settled(_) => 200,
+        }
+    }
+}
+
+impl Receipt {
+    fn of(status: ReceiptStatus, delivery_id: Option<i64>, incoming: &Incoming, event: &Event) -> Self {
+        let event = match event.action() {
+            Some(action) => format!("{}.{action}", incoming.event),
+            None => incoming.event.clone(),
+        };
+        Self { status, delivery_id, event, reason: None }
+    }
+}
+
+impl Example for Receipt {
+    fn example() -> Self {
+        Self {
+            status: ReceiptStatus::Received,
+            delivery_id: Some(17),
+            event: "pull_request.opened".to_owned(),
+            reason: None,
+        }
+    }
+}

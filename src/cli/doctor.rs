@@ -1,0 +1,225 @@
+//! `nectr doctor`: every setting and everything nectr depends on, one line each.
+//!
+//! `fail` means that serving would fail; `warn`, that something will be missing. Nothing is changed and no database is
+//! made, though the file with a development server's `SECRET_KEY` may be. Beside a running server it checks that server.
+
+use std::{
+    fs::OpenOptions,
+    future::Future,
+    io::{ErrorKind, Write},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::Path,
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use secrecy::ExposeSecret;
+use tokio::net::TcpListener;
+use url::Host;
+
+use super::{Failed, migrate, text::safe};
+use crate::{
+    config::{Config, Flags, Inspection, Problems, SETTINGS, Setting, WhenUnset},
+    domain::Clock,
+    github::{BoxError, GitHub, GitHubError, GitHubOptions, RateGate},
+    sandbox::http::Request,
+    seal::random_hex,
+    store::{Store, StoreError, sqlite_path},
+};
+
+/// How long to wait for GitHub.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// One line of the report.
+#[derive(Debug, PartialEq, Eq)]
+enum Finding {
+    Ok(String),
+    Warn(String),
+    Fail(String),
+}
+
+use Finding::{Fail, Ok as Fine, Warn};
+
+/// Checks everything; fails if serving would.
+pub(super) async fn run(flags: &Flags, out: &mut dyn Write) -> anyhow::Result<()> {
+    let inspection = Inspection::of(flags);
+    let mut report = Report { out, failed: false };
+    for setting in SETTINGS {
+        report.line(setting.name, &of_setting(&inspection, setting))?;
+    }
+    let elsewhere = inspection.config.as_ref().err().map(elsewhere).unwrap_or_default();
+    for (name, text) in elsewhere {
+        report.line(name, &Fail(text))?;
+    }
+    if let Ok(config) = &inspection.config {
+        let (address, serving) = address(config.listen).await;
+        report.line("address", &address)?;
+        report.line("database", &database(config, serving).await)?;
+        report.line("sign-in", &sign_in(config))?;
+        report.line("webhooks", &webhooks(config))?;
+        report.line("github", &github(config).await)?;
+    }
+    if report.failed { Err(Failed.into()) } else { Ok(()) }
+}
+
+struct Report<'a> {
+    out: &'a mut dyn Write,
+    failed: bool,
+}
+
+impl Report<'_> {
+    fn line(&mut self, name: &str, finding: &Finding) -> std::io::Result<()> {
+        let (mark, text) = match finding {
+            Fine(text) => ("ok", text),
+            Warn(text) => ("warn", text),
+            Fail(text) => ("fail", text),
+        };
+        self.failed |= matches!(finding, Fail(_));
+        writeln!(self.out, "{mark:<4}  {name:<27}  {}", safe(text))
+    }
+}
+
+fn of_setting(inspection: &Inspection, setting: &Setting) -> Finding {
+    if let Err(problems) = &inspection.config {
+        let texts: Vec<_> = problems.of(setting.name).collect();
+        if !texts.is_empty() {
+            return Fail(texts.join(" "));
+        }
+    }
+    let unset = match setting.default {
+        WhenUnset::Nothing => "not set".to_owned(),
+        WhenUnset::Value(value) => format!("{value} (default)"),
+        WhenUnset::Derived(how) => format!("not set: {how}"),
+    };
+    Fine(match inspection.origin(setting) {
+        None => unset,
+        Some((origin, None)) => format!("set ({origin})"),
+        Some((origin, Some(value))) => format!("{value} ({origin})"),
+    })
+}
+
+/// Problems of no setting: a `.env` that cannot be read.
+fn elsewhere(problems: &Problems) -> Vec<(&'static str, String)> {
+    let stray = problems.0.iter().filter(|problem| SETTINGS.iter().all(|setting| setting.name != problem.setting));
+    stray.map(|problem| (problem.setting, problem.text.clone())).collect()
+}
+
+/// Whether the address can be listened on, and whether a nectr does so already.
+async fn address(listen: SocketAddr) -> (Finding, bool) {
+    match TcpListener::bind(listen).await {
+        Ok(_) => (Fine(format!("{listen} is free")), false),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => {
+            let mut near = listen;
+            match listen.ip() {
+                IpAddr::V4(Ipv4Addr::UNSPECIFIED) => near.set_ip(Ipv4Addr::LOCALHOST.into()),
+                IpAddr::V6(Ipv6Addr::UNSPECIFIED) => near.set_ip(Ipv6Addr::LOCALHOST.into()),
+                _ => {}
+            }
+            let live = Request::get(format!("http://{near}/health/live")).timeout(Duration::from_secs(5)).send().await;
+            match live {
+                Ok(answer) if answer.status == 200 => (Fine(format!("a nectr is serving on {listen}")), true),
+                _ => (Fail(format!("{listen} is taken: stop what listens there, or set PORT")), false),
+            }
+        }
+        Err(error) => (Fail(format!("cannot listen on {listen}: {error}; set HOST and PORT")), false),
+    }
+}
+
+/// Whether the database opens, and how its schema stands. `serving`: a nectr holds the lock of a SQLite file rightly.
+async fn database(config: &Config, serving: bool) -> Finding {
+    let url = config.database_url.expose_secret();
+    if let Some(path) = sqlite_path(url).filter(|path| !path.exists()) {
+        return match writable(&path) {
+            Ok(()) => Fine(format!("{} will be made by `nectr serve`", path.display())),
+            Err(error) => Fail(format!("{} cannot be made: {error}; set DATABASE_URL", path.display())),
+        };
+    }
+    let opened = match Store::open(url, Clock::system()).await {
+        Err(StoreError::Setup(_)) if serving => Store::open_beside(url, Clock::system()).await,
+        other => other,
+    };
+    let store = match opened {
+        Ok(store) => store,
+        Err(StoreError::Setup(text)) => return Fail(text),
+        Err(error) => return Fail(format!("cannot be opened: {error}; check DATABASE_URL")),
+    };
+    match migrate::pending(&store).await {
+        Ok(pending) if pending.is_empty() => Fine("answers, and its schema is up to date".to_owned()),
+        Ok(pending) => Fine(format!("answers; `nectr serve` will apply {} migration(s)", pending.len())),
+        Err(error) => Fail(format!("{error:#}; was it used by a newer nectr?")),
+    }
+}
+
+/// Whether a file can be made where `path` will be: tried, because permissions alone do not tell.
+fn writable(path: &Path) -> std::io::Result<()> {
+    let folders =
+        path.ancestors().skip(1).map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
+    let folder = folders.into_iter().find(|folder| folder.exists()).unwrap_or(Path::new("."));
+    let probe = folder.join(format!(".nectr-doctor-{}", random_hex(8)));
+    OpenOptions::new().write(true).create_new(true).open(&probe)?;
+    std::fs::remove_file(&probe)
+}
+
+fn sign_in(config: &Config) -> Finding {
+    match &config.github.oauth {
+        Some(app) => Fine(format!("OAuth app {}, callback {}auth/github/callback", app.client_id, slashed(config))),
+        None => Warn("nobody can sign in: set GITHUB_CLIENT_ID and GITHUB_CLIENT_SECRET".to_owned()),
+    }
+}
+
+fn webhooks(config: &Config) -> Finding {
+    let near = match config.backend_url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback() || address.is_private(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => true,
+    };
+    let receiver = format!("{}api/v1/webhooks/github", slashed(config));
+    match near {
+        true => Warn(format!("GitHub cannot reach {receiver}: set BACKEND_URL to a public address (or a tunnel's)")),
+        false => Fine(receiver),
+    }
+}
+
+fn slashed(config: &Config) -> String {
+    format!("{}/", config.backend_url.as_str().trim_end_matches('/'))
+}
+
+/// Whether GitHub knows the bot. Never a failure: the server starts without, and work waits until it does.
+async fn github(config: &Config) -> Finding {
+    let asked = async {
+        let options = GitHubOptions {
+            api_url: config.github.api_url.clone(),
+            server_url: config.github.server_url.clone(),
+            oauth: None,
+            pat: config.github.pat.clone(),
+            ask_gh: config.github.ask_gh,
+            gate: Arc::new(ReadsOnly),
+            clock: Clock::system(),
+        };
+        GitHub::new(options)?.bot().account().await
+    };
+    match tokio::time::timeout(PATIENCE, asked).await {
+        Ok(Ok(account)) => Fine(format!("the bot is {} on {}", account.login, config.github.api_url)),
+        Ok(Err(error @ GitHubError::Unauthorized)) => Warn(format!("{error}: make a new token and set GITHUB_PAT")),
+        Ok(Err(error @ GitHubError::Unavailable(_))) => {
+            Warn(format!("{error}: nothing answers rightly at {}", config.github.api_url))
+        }
+        Ok(Err(error)) => Warn(error.to_string()),
+        Err(_) => Warn(format!("{} did not answer within {} s", config.github.api_url, PATIENCE.as_secs())),
+    }
+}
+
+/// Doctor writes nothing, so there is nothing to admit.
+struct ReadsOnly;
+
+impl RateGate for ReadsOnly {
+    fn admit(&self) -> Pin<Box<dyn Future<Output = Result<Option<Duration>, BoxError>> + Send + '_>> {
+        Box::pin(async { Ok(None) })
+    }
+}
+
+#[cfg(test)]
+#[path = "doctor_tests.rs"]
+mod tests;

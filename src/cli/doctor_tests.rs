@@ -1,0 +1,71 @@
+//! What doctor says of a machine that is well, and of the ways it can be unwell.
+
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+
+fn config(more: &[(&str, &str)]) -> Config {
+    Config::for_sandbox("http://127.0.0.1:1", "http://127.0.0.1:1", "sqlite:///nowhere/x.db", more).unwrap()
+}
+
+#[tokio::test]
+async fn a_taken_port_fails_unless_nectr_itself_has_it() {
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listen = taken.local_addr().unwrap();
+    let stranger = tokio::spawn(async move { drop(taken.accept().await) });
+    let (finding, serving) = address(listen).await;
+    assert!(matches!(finding, Fail(text) if text.contains("is taken")) && !serving);
+    stranger.await.unwrap();
+    assert!(matches!(address(listen).await, (Fine(_), false)));
+}
+
+#[tokio::test]
+async fn looking_at_a_database_that_is_not_there_makes_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}/deep/nectr.db", folder.path().display());
+    let finding = database(&config(&[("DATABASE_URL", &url)]), false).await;
+    assert!(matches!(finding, Fine(text) if text.contains("will be made")));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+
+    let blocked = format!("sqlite://{}/file/nectr.db", folder.path().display());
+    std::fs::write(folder.path().join("file"), "").unwrap();
+    let finding = database(&config(&[("DATABASE_URL", &blocked)]), false).await;
+    assert!(matches!(finding, Fail(text) if text.contains("set DATABASE_URL")));
+}
+
+#[tokio::test]
+async fn a_database_somebody_serves_fails_unless_that_is_the_server_we_look_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}/nectr.db", folder.path().display());
+    let config = config(&[("DATABASE_URL", &url)]);
+    let store = Store::open(&url, Clock::system()).await.unwrap();
+    assert!(matches!(database(&config, false).await, Fail(text) if text.contains("another nectr")));
+    assert!(matches!(database(&config, true).await, Fine(text) if text.contains("will apply")));
+    store.migrate().await.unwrap();
+    assert!(matches!(database(&config, true).await, Fine(text) if text.contains("up to date")));
+}
+
+#[test]
+fn what_github_cannot_reach_is_said() {
+    for near in ["http://localhost:8000", "http://127.0.0.1", "http://192.168.1.5", "http://[::1]:80"] {
+        assert!(matches!(webhooks(&config(&[("BACKEND_URL", near)])), Warn(_)), "{near}");
+    }
+    let public = webhooks(&config(&[("BACKEND_URL", "https://nectr.example.com/x/")]));
+    assert_eq!(public, Fine("https://nectr.example.com/x/api/v1/webhooks/github".to_owned()));
+}
+
+#[tokio::test]
+async fn every_problem_of_the_settings_is_a_line_and_no_secret_is_shown() {
+    let line = "serve --app-env production --port x --secret-key hunter2 --database-url sqlite:///nowhere/x.db";
+    let command = <Flags as clap::Args>::augment_args(clap::Command::new("serve"));
+    let flags = <Flags as clap::FromArgMatches>::from_arg_matches(&command.get_matches_from(line.split(' '))).unwrap();
+    let mut out = Vec::new();
+    assert!(run(&flags, &mut out).await.unwrap_err().is::<Failed>());
+    let text = String::from_utf8(out).unwrap();
+    let line = |name: &str| text.lines().find(|line| line[6..].starts_with(&format!("{name} "))).unwrap();
+    assert!(line("PORT").starts_with("fail") && line("PORT").contains("must be a number"));
+    assert!(line("SECRET_KEY").starts_with("fail") && line("SECRET_KEY").contains("32 bytes"));
+    assert_eq!(line("APP_ENV"), format!("ok    {:<27}  production (flag)", "APP_ENV"));
+    assert_eq!(line("DATABASE_URL"), format!("ok    {:<27}  set (flag)", "DATABASE_URL"));
+    assert!(!text.contains("hunter2"));
+}

@@ -1,0 +1,170 @@
+//! kill -9, again and again, on the real binary under load: nothing that was acknowledged is lost, nothing is posted twice.
+//!
+//! `NECTR_KILLS` sets how often (50 by default).
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::Stdio,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use nectr::{
+    domain::Clock,
+    sandbox::{Delivery, Failure, Pr, Sandbox, http::Request},
+    seal,
+    store::{
+        Store,
+        deliveries::{DeliveryFilter, Status},
+    },
+};
+use tokio::{
+    process::{Child, Command},
+    time::{Instant, interval, timeout},
+};
+
+use crate::support::{self, Person, SHOP, database::Database};
+
+/// How long everything may take to come to rest after the last kill. On PostgreSQL a dead worker's lease lasts a minute.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+/// What was sent and answered with a 2xx: delivery GUID and pull request.
+type Acknowledged = Arc<Mutex<BTreeMap<String, Pr>>>;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_acknowledged_delivery_is_lost_and_no_review_is_posted_twice() {
+    let kills = std::env::var("NECTR_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(50);
+    let database = Database::fresh().await;
+    let github = Sandbox::start().await.unwrap();
+    support::populate(&github);
+    github.latency(Duration::from_millis(4));
+    let process = Process::new(&github, &database);
+
+    let mut running = process.start().await;
+    let octavia = Person::sign_in(&process.url, &github, "octavia").await;
+    octavia.connect(SHOP).await;
+    github.drop_deliveries();
+
+    let acknowledged = Acknowledged::default();
+    let load = tokio::spawn(load(github.clone(), acknowledged.clone()));
+    for _ in 0..kills {
+        let moment = Duration::from_millis(20).mul_f64(1.0 + 24.0 * seal::random_unit());
+        // The process must not end by itself, so this is the wait for the moment of the kill.
+        assert!(timeout(moment, running.wait()).await.is_err(), "nectr ended by itself");
+        running.kill().await.unwrap();
+        running = process.start().await;
+    }
+    load.abort();
+    let _ = load.await;
+    process.come_to_rest().await;
+    running.kill().await.unwrap();
+
+    let acknowledged = acknowledged.lock().unwrap().clone();
+    let store = Store::open_beside(&database.url, Clock::system()).await.unwrap();
+    let rows = store.list_deliveries(&DeliveryFilter::default(), 1_000_000, None).await.unwrap().items;
+    let stored: BTreeSet<_> = rows.iter().map(|row| row.guid.clone()).collect();
+    let lost: Vec<_> = acknowledged.keys().filter(|guid| !stored.contains(*guid)).collect();
+    assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
+    let unfinished: Vec<_> = rows.iter().filter(|row| row.status != Status::Completed).collect();
+    assert!(unfinished.is_empty(), "not completed: {unfinished:#?}");
+
+    let pulls: BTreeSet<_> = acknowledged.values().map(|pr| pr.number).collect();
+    assert!(pulls.len() > kills, "the load was too light to mean anything: {} pull requests", pulls.len());
+    for pr in acknowledged.values() {
+        let reviews = github.reviews(*pr).len();
+        assert_eq!(reviews, 1, "reviews of pull request {}", pr.number);
+        assert!(github.pending_reviews(*pr).is_empty(), "a draft was left on pull request {}", pr.number);
+    }
+    println!("{kills} kills, {} acknowledged deliveries: 0 lost, 0 duplicate reviews", acknowledged.len());
+    drop(store);
+    database.remove().await;
+}
+
+/// Opens pull requests and delivers them, each in a task of its own, until aborted. Now and then GitHub does the work of
+/// a write and cuts the connection before it answers.
+async fn load(github: Sandbox, acknowledged: Acknowledged) {
+    let mut beat = interval(Duration::from_millis(12));
+    for n in 0u32.. {
+        beat.tick().await;
+        let pr = github.open_pull(SHOP, |pr| {
+            pr.title(&format!("Change {n}"))
+                .author("sam")
+                .adds(&format!("src/part_{n}.rs"), "fn part() {\n    dbg!(1);\n}\n")
+        });
+        if n % 7 == 0 {
+            github.fail_next("POST /repos/*/*/pulls/*/reviews", Failure::CutAfterWork);
+        }
+        if n % 11 == 0 {
+            github.fail_next("POST /repos/*/*/pulls/*/reviews/*/events", Failure::CutAfterWork);
+        }
+        for delivery in github.drop_deliveries() {
+            tokio::spawn(deliver(delivery, pr, acknowledged.clone()));
+        }
+    }
+}
+
+async fn deliver(delivery: Delivery, pr: Pr, acknowledged: Acknowledged) {
+    if delivery.send().await.status.is_some_and(|status| (200..300).contains(&status)) {
+        acknowledged.lock().unwrap().insert(delivery.guid.to_lowercase(), pr);
+    }
+}
+
+/// The real binary, started again and again with the same settings.
+struct Process {
+    url: String,
+    settings: Vec<(String, String)>,
+    folder: tempfile::TempDir,
+}
+
+impl Process {
+    fn new(github: &Sandbox, database: &Database) -> Self {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let mut settings: Vec<_> = support::settings(github, &database.url, &free).into_iter().collect();
+        // In production the bot's token comes from GITHUB_PAT alone, not from whoever is logged in on this machine.
+        settings.push(("APP_ENV".into(), "production".into()));
+        settings.push(("RUST_LOG".into(), "warn".into()));
+        Self { url: format!("http://{free}"), settings, folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// Starts it and waits until it is ready.
+    async fn start(&self) -> Child {
+        let child = Command::new(env!("CARGO_BIN_EXE_nectr"))
+            .arg("serve")
+            .current_dir(self.folder.path())
+            .env_clear()
+            .envs(self.settings.iter().cloned())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::inherit())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let ready = async {
+            let mut beat = interval(Duration::from_millis(5));
+            loop {
+                beat.tick().await;
+                let asked = Request::get(format!("{}/health/ready", self.url)).send().await;
+                if asked.is_ok_and(|answer| answer.status == 200) {
+                    return;
+                }
+            }
+        };
+        timeout(Duration::from_secs(30), ready).await.expect("nectr is ready within 30 s");
+        child
+    }
+
+    /// Waits until nothing is queued or running.
+    async fn come_to_rest(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        let mut beat = interval(Duration::from_millis(200));
+        loop {
+            beat.tick().await;
+            let health = Request::get(format!("{}/health", self.url)).send().await.unwrap().json();
+            let queue = &health["queue"];
+            if queue["queued"] == 0 && queue["running"] == 0 {
+                return;
+            }
+            assert!(Instant::now() < deadline, "nectr does not come to rest: {queue}");
+        }
+    }
+}
