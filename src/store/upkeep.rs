@@ -70,4 +70,23 @@ impl Store {
         tx.commit().await?;
         Ok(ids.len() as u64)
     }
+
+    /// Deletes what has no further use: sessions that are over, and finished tasks and malformed deliveries older than
+    /// `days`. There are few of them, so one transaction does; returns how many rows went.
+    pub async fn prune_rest(&self, days: u32) -> Result<u64, StoreError> {
+        let now = self.now();
+        let old = now - i64::from(days) * DAY;
+        let tx = self.begin(Lane::Work).await?;
+        let mut pruned = 0;
+        for (sql, before) in [
+            ("DELETE FROM sessions WHERE expires_at < $1", now),
+            ("DELETE FROM attempts WHERE source = 'task' AND finished_at < $1", old),
+            ("DELETE FROM tasks WHERE finished_at < $1", old),
+            ("DELETE FROM rejected WHERE received_at < $1", old),
+        ] {
+            pruned += tx.execute_raw(self.sql(sql, [before.into()])).await?.rows_affected();
+        }
+        tx.commit().await?;
+        Ok(pruned)
+    }
 }

@@ -30,6 +30,9 @@ pub async fn once(app: &Handle) {
         Ok(settled) => tracing::info!(settled, "settled connections that were interrupted"),
         Err(error) => tracing::warn!(%error, "cannot settle interrupted connections"),
     }
+    if let Err(error) = app.store.prune_rest(app.config.retention_days).await {
+        tracing::warn!(%error, "cannot prune sessions and tasks");
+    }
     loop {
         match app.store.prune_deliveries(app.config.retention_days, SLICE).await {
             Ok(0) => break,

@@ -373,6 +373,21 @@ async fn writes_to_github_stay_within_the_minute_and_the_hour() {
 }
 
 #[tokio::test]
+async fn retention_takes_finished_tasks_and_leaves_those_that_wait() {
+    inbox(async |t| {
+        t.store.enqueue(&task(1)).await.unwrap();
+        let claimed = t.store.claim().await.unwrap().unwrap();
+        t.store.finish(claimed.lease, &done()).await.unwrap();
+        t.store.enqueue(&task(2)).await.unwrap();
+        assert_eq!(t.store.prune_rest(30).await.unwrap(), 0);
+        t.pass(Duration::from_secs(86_400) * 31);
+        assert_eq!(t.store.prune_rest(30).await.unwrap(), 2, "the task and its attempt");
+        assert!(t.store.claim().await.unwrap().is_some(), "what waits stays");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn retention_takes_finished_deliveries_and_dead_ones_three_times_later() {
     inbox(async |t| {
         let finished = t.put(delivery(1, 1)).await;
