@@ -3,7 +3,7 @@
 //! Nothing in it is pretended: a GitHub of our own (`sandbox`) listens on a port, nectr listens on another with a
 //! real database, and between them everything goes over HTTP as it would between the two for real.
 
-use std::{collections::HashMap, fmt::Display, time::Duration};
+use std::{fmt::Display, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
 use http::Method;
@@ -139,22 +139,17 @@ async fn listen(once: bool) -> Result<TcpListener> {
 }
 
 fn config(github: &Sandbox, folder: &Folder, sample: &Sample, url: &str, port: u16) -> Result<Config> {
-    let settings: HashMap<&str, String> = [
-        ("DATABASE_URL", format!("sqlite://{}", folder.0.join("nectr.db").display())),
+    let database = format!("sqlite://{}", folder.0.join("nectr.db").display());
+    let more = [
         ("SECRET_KEY", seal::random_hex(32)),
         ("BACKEND_URL", url.to_owned()),
         ("PORT", port.to_string()),
-        ("GITHUB_API_URL", github.api_url()),
-        ("GITHUB_SERVER_URL", github.server_url()),
         ("GITHUB_CLIENT_ID", CLIENT_ID.to_owned()),
         ("GITHUB_CLIENT_SECRET", CLIENT_SECRET.to_owned()),
         ("GITHUB_PAT", github.token_of(sample.bot)),
-    ]
-    .into();
-    let mut config = Config::from_lookup(|name| settings.get(name).cloned())?;
-    // The login of whoever runs the demo is of no use to the GitHub of the demo.
-    config.github.ask_gh = false;
-    Ok(config)
+    ];
+    let more: Vec<_> = more.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    Ok(Config::for_sandbox(&github.api_url(), &github.server_url(), &database, &more)?)
 }
 
 fn headline(text: &str) {
