@@ -8,9 +8,10 @@ use std::{
 };
 
 use crate::{
-    config::Config,
-    domain::Clock,
+    config::{Config, GraphConfig},
+    domain::{Clock, RepoId, task::TaskKind},
     github::{BoxError, GitHub, GitHubError, GitHubOptions, RateGate, pr_state::PrStates},
+    graph::{Graph, GraphError, database, neo4j},
     inbox::Inbox,
     seal::Sealer,
     store::Store,
@@ -28,6 +29,8 @@ pub struct App {
     pub sealer: Sealer,
     /// GitHub.
     pub github: GitHub,
+    /// The code graph; none with `GRAPH=off`.
+    pub graph: Option<Graph>,
     /// Remembered pull-request states.
     pub pr_states: PrStates,
     /// Where deliveries and tasks are handed in.
@@ -42,8 +45,13 @@ pub struct App {
 pub type Handle = Arc<App>;
 
 impl App {
+    /// The key of a task on a whole repository.
+    pub fn task_key(&self, kind: TaskKind, repo: RepoId) -> String {
+        kind.key(repo, self.graph.as_ref().map(Graph::backend))
+    }
+
     /// Puts the handles together. The database must be open and migrated; nothing is asked of GitHub yet.
-    pub fn new(config: Config, store: Store) -> Result<Handle, GitHubError> {
+    pub fn new(config: Config, store: Store) -> Result<Handle, SetupError> {
         let clock = store.clock().clone();
         let gate = SharedGate {
             store: store.clone(),
@@ -60,6 +68,7 @@ impl App {
             clock: clock.clone(),
         })?;
         Ok(Arc::new(Self {
+            graph: graph(&config, &store)?,
             sealer: Sealer::new(&config.secret_key, config.secret_key_previous.as_ref()),
             pr_states: PrStates::new(clock.clone()),
             inbox: Inbox::start(store.clone()),
@@ -71,6 +80,32 @@ impl App {
             github,
         }))
     }
+}
+
+/// Why an app could not be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The GitHub client.
+    #[error(transparent)]
+    GitHub(#[from] GitHubError),
+    /// The code graph.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+}
+
+fn graph(config: &Config, store: &Store) -> Result<Option<Graph>, GraphError> {
+    Ok(match &config.graph {
+        GraphConfig::Off => None,
+        GraphConfig::Database => Some(Graph::new(database::Database::new(store.clone()))),
+        GraphConfig::Neo4j { uri, username, password, database } => {
+            Some(Graph::new(neo4j::Neo4j::new(&neo4j::Neo4jOptions {
+                uri: uri.clone(),
+                username: username.clone(),
+                password: password.clone(),
+                database: database.clone(),
+            })?))
+        }
+    })
 }
 
 /// GitHub's limits hold for the bot's account, so all replicas draw from one table.

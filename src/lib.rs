@@ -7,9 +7,11 @@
 //! on disk: only then GitHub gets its 202.
 //!
 //! A worker ([`inbox::Workers`]) claims it under a lease, [`handlers`] decides what it means, and [`review`] reads the
-//! change from GitHub ([`github`]), judges it ([`review::judge`]) and publishes once ([`review::publish`]).
+//! change from GitHub ([`github`]), asks what the project knows ([`review::context`]), judges it ([`review::judge`]) and
+//! publishes once ([`review::publish`]). What was seen on the way the code graph learns ([`knowledge`], [`graph`]).
 //!
-//! Before that somebody signed in and connected the repository ([`accounts`]); afterwards everything can be looked at
+//! Before that somebody signed in and connected the repository ([`accounts`]), and its files, its history and what it is
+//! made of were learned ([`knowledge`], [`scan`]); afterwards everything can be looked at
 //! ([`api`], [`cli`]). [`sweep`] does what time brings, [`run`] wires it all together, and [`sandbox`] is a GitHub in one
 //! process, for the demo and for every test.
 //!
@@ -18,6 +20,7 @@
 //! * A 202 means the delivery is on disk. Nothing is parsed before its signature held.
 //! * At most one piece of work per pull request runs, and a worker that lost its lease can write nothing ([`store::work`]).
 //! * One review per pull request, head commit and base branch, through crashes and doubtful answers.
+//! * No fact for the code graph is lost because the graph is away, and no review waits for it.
 //! * Imports go downward only; `tests/it/layering.rs` has the table.
 
 pub mod accounts;
@@ -27,11 +30,14 @@ pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod github;
+pub mod graph;
 pub mod handlers;
 pub mod inbox;
+pub mod knowledge;
 pub mod review;
 pub mod run;
 pub mod sandbox;
+pub mod scan;
 pub mod seal;
 pub mod store;
 pub mod sweep;

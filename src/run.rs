@@ -16,6 +16,7 @@ use crate::{
     app::{App, Handle},
     config::Config,
     domain::Clock,
+    graph::Graph,
     handlers,
     inbox::Workers,
     seal,
@@ -91,6 +92,11 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let shutdown = CancellationToken::new();
     let mut parts = tokio::task::JoinSet::new();
+    let (graph, until) = (app.graph.clone(), shutdown.clone());
+    parts.spawn(async move {
+        until.run_until_cancelled(prepare_graph(graph)).await;
+        Ok(())
+    });
     if let Some(listener) = listener {
         let (app, until) = (app.clone(), shutdown.clone());
         parts.spawn(async move { api::server::serve(listener, app, until).await.context("the HTTP server failed") });
@@ -126,6 +132,24 @@ pub async fn run(
         Ok(())
     })
 }
+
+/// Makes the graph's schema, however often it takes, and never ends: a part that ends is a part that failed.
+async fn prepare_graph(graph: Option<Graph>) {
+    let Some(graph) = graph else { return std::future::pending().await };
+    while let Err(error) = graph.prepare().await {
+        tracing::error!(
+            %error,
+            backend = graph.backend(),
+            "the code graph is not there: reviews go on without it; `nectr doctor` tells what to do"
+        );
+        tokio::time::sleep(GRAPH_AGAIN).await;
+    }
+    tracing::info!(backend = graph.backend(), "the code graph is ready");
+    std::future::pending().await
+}
+
+/// Time between two tries to make the graph's schema.
+const GRAPH_AGAIN: Duration = Duration::from_secs(30);
 
 /// All of shutdown, GitHub's and every orchestrator's patience in mind.
 const SHUTDOWN: Duration = Duration::from_secs(9);

@@ -5,10 +5,18 @@
 //!
 //! Times are 64-bit integers: microseconds since 1970 in UTC. They compare and index alike on both databases.
 
-use sea_orm_migration::{MigrationTrait, async_trait};
+use sea_orm_migration::{
+    MigrationTrait, async_trait,
+    sea_orm::{
+        DynIden,
+        sea_query::{Alias, IntoIden},
+    },
+};
 pub use sea_orm_migration::{MigratorTrait, SchemaManager};
 
+mod graph0001_init;
 mod m0001_init;
+mod m0002_knowledge;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -16,6 +24,20 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_init::Init)]
+        vec![Box::new(m0001_init::Init), Box::new(m0002_knowledge::Knowledge)]
+    }
+}
+
+/// The migrations of the code graph, which on SQLite is a file of its own.
+pub struct GraphMigrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for GraphMigrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(graph0001_init::Graph)]
+    }
+
+    fn migration_table_name() -> DynIden {
+        Alias::new("graph_migrations").into_iden()
     }
 }

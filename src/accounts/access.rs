@@ -154,6 +154,7 @@ mod tests {
             description: None,
             private: true,
             html_url: String::new(),
+            default_branch: String::new(),
             updated_at: None,
             admin: false,
             push: false,

@@ -14,6 +14,7 @@ use super::{
     bot, first_reviews,
     hook::{self, Attempt, Trouble},
     session::CurrentUser,
+    study,
     token::{github_token, secret_place},
 };
 use crate::{
@@ -122,6 +123,7 @@ pub async fn connect(app: &App, user: &CurrentUser, repo: &RepoName) -> Result<C
     {
         tracing::warn!(%error, installation = %id, "what is known of the bot was not kept");
     }
+    study::queue(app, id, &repo).await;
     if bot.is_none_or(|bot| bot.can_review) {
         first_reviews::queue(app, id, &repo).await;
     }

@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
     app::App,
-    domain::{InstallationId, PrNumber, RepoRef},
+    domain::{InstallationId, PrNumber, RepoRef, task::TaskKind},
     github::PullSummary,
     inbox::NewTask,
 };
@@ -35,7 +35,7 @@ pub(super) async fn queue(app: &App, installation: InstallationId, repo: &RepoRe
     };
     for number in worth_reviewing(&pulls, most, app.clock.now()) {
         let task = NewTask {
-            kind: "review",
+            kind: TaskKind::Review,
             key: format!("{}#{number}", repo.id),
             installation,
             repo: repo.clone(),

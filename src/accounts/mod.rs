@@ -13,4 +13,5 @@ pub mod repos;
 pub mod secrets;
 pub mod session;
 pub mod sign_in;
+pub mod study;
 pub mod token;

@@ -61,7 +61,7 @@ pub(super) fn paths() -> Paths {
         let methods = path.operations.into_iter().map(|operation| operation.method);
         methods.map(|method| (path.path.clone(), method)).collect::<Vec<_>>()
     });
-    let pages = ["/", "/dashboard", "/docs", "/docs/", "/openapi.json", "/openapi.yaml"];
+    let pages = ["/", "/dashboard", "/metrics", "/docs", "/docs/", "/openapi.json", "/openapi.yaml"];
     Paths::new(documented.chain(pages.map(|page| (page.to_owned(), poem::http::Method::GET))))
 }
 

@@ -12,6 +12,7 @@ use std::{
         Arc, LazyLock,
         atomic::{AtomicU64, Ordering},
     },
+    time::Instant,
 };
 
 use futures_util::FutureExt;
@@ -22,8 +23,12 @@ use poem::{
 use tracing::Instrument;
 
 use super::{cors::Cors, error::Problem, paths::Paths};
+use crate::telemetry::metrics::metrics;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Where GitHub sends.
+const RECEIVER: &str = "/api/v1/webhooks/github";
 
 /// Wraps the whole API.
 pub(super) struct Edge {
@@ -56,6 +61,7 @@ impl<E: Endpoint> Endpoint for Inside<E> {
     type Output = Response;
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
+        let started = Instant::now();
         let id = request_id(request.headers());
         let known = self.paths.find(request.uri().path());
         let span = tracing::info_span!(
@@ -93,6 +99,9 @@ impl<E: Endpoint> Endpoint for Inside<E> {
         .await;
 
         span.record("status", response.status().as_u16());
+        if known.is_some_and(|path| path.pattern() == RECEIVER) {
+            metrics().received(response.status().as_u16(), started.elapsed());
+        }
         let headers = response.headers_mut();
         if let Ok(id) = HeaderValue::from_str(&id) {
             headers.insert(REQUEST_ID.clone(), id);

@@ -44,11 +44,13 @@ pub(super) struct Problem {
     detail: Cow<'static, str>,
     headers: Vec<(HeaderName, HeaderValue)>,
     cause: Option<BoxError>,
+    /// Whether the caller is told which request to quote rather than what happened.
+    unsaid: bool,
 }
 
 impl Problem {
     pub(super) fn new(status: StatusCode, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, detail: detail.into(), headers: Vec::new(), cause: None }
+        Self { status, detail: detail.into(), headers: Vec::new(), cause: None, unsaid: false }
     }
 
     /// 400: what was sent makes no sense.
@@ -84,7 +86,12 @@ impl Problem {
 
     /// 500. The cause is logged once, where the request ends; the caller gets the request's id instead.
     pub(super) fn internal(cause: impl Into<BoxError>) -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal error").because(cause)
+        Self { unsaid: true, ..Self::failed("Internal error").because(cause) }
+    }
+
+    /// 500: what was asked for was tried and did not work, for a reason that callers may know.
+    pub(super) fn failed(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
     }
 
     /// 503.
@@ -159,11 +166,9 @@ impl Problem {
 
     /// The answer. `request` is the id to quote when it is our fault.
     pub(super) fn answer(&self, request: &str) -> Response {
-        let detail = match self.status {
-            StatusCode::INTERNAL_SERVER_ERROR => {
-                format!("Something went wrong on our side: quote request {request} when you report it")
-            }
-            _ => self.detail.clone().into_owned(),
+        let detail = match self.unsaid {
+            true => format!("Something went wrong on our side: quote request {request} when you report it"),
+            false => self.detail.clone().into_owned(),
         };
         let body = ErrorBody { detail }.to_json_string();
         let mut response = Response::builder().status(self.status).content_type("application/json").body(body);

@@ -11,10 +11,12 @@ use super::{
 };
 use crate::{
     app::{App, Handle},
+    config::GraphConfig,
+    graph::GraphHealth as Asked,
     store::upkeep::QueueDepth,
 };
 
-/// How long a database may take to answer before it counts as down.
+/// How long the database, and the code graph, may take to answer before they count as down.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How nectr is doing.
@@ -54,13 +56,32 @@ enum DatabaseStatus {
     Down,
 }
 
-/// The code graph.
+/// The code graph. nectr works without it, so it never makes this answer a 503.
 #[derive(Debug, Object)]
 struct GraphHealth {
     /// Where it is kept.
-    backend: String,
-    /// How it is doing.
-    status: String,
+    backend: GraphBackend,
+    /// How it is doing. `failed`: it answers, but its schema could not be made; the log says why.
+    status: GraphStatus,
+}
+
+/// Where the code graph is kept.
+#[derive(Debug, Clone, Copy, Enum)]
+#[oai(rename_all = "snake_case")]
+enum GraphBackend {
+    Neo4j,
+    Database,
+    Off,
+}
+
+/// How the code graph is doing.
+#[derive(Debug, Clone, Copy, Enum)]
+#[oai(rename_all = "snake_case")]
+enum GraphStatus {
+    Ok,
+    Unreachable,
+    Failed,
+    Off,
 }
 
 /// What waits.
@@ -108,14 +129,14 @@ impl HealthApi {
     /// See how nectr is doing.
     #[oai(path = "/", method = "get", operation_id = "get_health")]
     async fn health(&self, Data(app): Data<&Handle>) -> Examined {
-        let depth = depth(app).await;
+        let (depth, graph) = tokio::join!(depth(app), graph(app));
         let well = depth.is_some();
         let health = Health {
             status: if well { HealthStatus::Ok } else { HealthStatus::Unavailable },
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_seconds: i64::try_from(app.started.elapsed().as_secs()).unwrap_or(i64::MAX),
             database: if well { DatabaseStatus::Ok } else { DatabaseStatus::Down },
-            graph: GraphHealth { backend: "off".to_owned(), status: "off".to_owned() },
+            graph,
             queue: depth.map(Queue::from),
             detail: (!well).then(|| "The database does not answer".to_owned()),
         };
@@ -160,6 +181,26 @@ async fn depth(app: &App) -> Option<QueueDepth> {
     }
 }
 
+/// How the code graph is, as far as it says so in time.
+async fn graph(app: &App) -> GraphHealth {
+    let Some(graph) = &app.graph else {
+        return GraphHealth { backend: GraphBackend::Off, status: GraphStatus::Off };
+    };
+    let status = match tokio::time::timeout(PATIENCE, graph.health()).await {
+        Ok(Asked::Ok) => GraphStatus::Ok,
+        Ok(Asked::Unreachable) | Err(_) => GraphStatus::Unreachable,
+        Ok(Asked::Failed(error)) => {
+            tracing::warn!(error, "the code graph has no schema");
+            GraphStatus::Failed
+        }
+    };
+    let backend = match app.config.graph {
+        GraphConfig::Neo4j { .. } => GraphBackend::Neo4j,
+        GraphConfig::Database | GraphConfig::Off => GraphBackend::Database,
+    };
+    GraphHealth { backend, status }
+}
+
 impl From<QueueDepth> for Queue {
     fn from(depth: QueueDepth) -> Self {
         let QueueDepth { queued, running, dead, oldest_seconds } = depth;
@@ -174,7 +215,7 @@ impl Example for Health {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_seconds: 3600,
             database: DatabaseStatus::Ok,
-            graph: GraphHealth { backend: "off".to_owned(), status: "off".to_owned() },
+            graph: GraphHealth { backend: GraphBackend::Database, status: GraphStatus::Ok },
             queue: Some(Queue { queued: 2, running: 1, dead: 0, oldest_seconds: 4 }),
             detail: None,
         }

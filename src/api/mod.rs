@@ -15,6 +15,7 @@ mod error;
 mod health;
 mod incoming;
 mod knowledge;
+mod metrics;
 mod page;
 mod params;
 mod paths;
@@ -82,6 +83,7 @@ fn routes() -> Route {
     Route::new()
         .at("/", get(make_sync(|_| to_dashboard())))
         .at("/dashboard", get(dashboard))
+        .at("/metrics", get(metrics::Scrape))
         .at("/docs", get(docs.clone()))
         .at("/docs/", get(docs))
         .at("/openapi.json", get(make_sync(|_| docs::file("application/json", JSON.as_str()))))

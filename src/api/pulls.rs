@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     app::Handle,
-    domain::{PrNumber, TaskId, pull_request::PrState as State},
+    domain::{PrNumber, TaskId, pull_request::PrState as State, task::TaskKind},
     github::pr_state::Known,
     inbox::NewTask,
 };
@@ -133,7 +133,7 @@ impl PullsApi {
             return Err(Problem::conflict("Pull request is closed").into());
         }
         let task = app.inbox.enqueue(NewTask {
-            kind: "review",
+            kind: TaskKind::Review,
             // Not the same work: who asks without `force` must not take it from who asked with it.
             key: format!("{}#{number}{}", installation.repo.id, if force.0 { " force" } else { "" }),
             installation: installation.id,

@@ -19,6 +19,8 @@ use crate::{
         session::CurrentUser,
     },
     app::{App, Handle},
+    domain::task::TaskKind,
+    knowledge::{self, Stage},
     store::installations::{Installation, InstallationState},
 };
 
@@ -139,11 +141,11 @@ struct Bot {
 /// Durable work on a repository.
 #[derive(Debug, Object)]
 struct Progress {
-    /// How far it is.
+    /// How far it is. What `failed` for a passing reason is tried again.
     status: ProgressStatus,
-    /// When it was last finished.
+    /// When it last ended well.
     finished_at: Option<Time>,
-    /// What went wrong last.
+    /// What went wrong, when it is `failed`.
     error: Option<String>,
 }
 
@@ -252,7 +254,10 @@ impl ReposApi {
         repo: Path<Name>,
     ) -> Result<Json<ConnectedRepository>, ConnectedFails> {
         let installation = connected(app, &user, &owner, &repo).await?;
-        Ok(Json(repos::with_bot(app, installation).await?.into()))
+        let scan = knowledge::progress(app, TaskKind::Scan, &installation.repo).await?;
+        let graph = knowledge::progress(app, TaskKind::Graph, &installation.repo).await?;
+        let installation = repos::with_bot(app, installation).await?;
+        Ok(Json(ConnectedRepository::new(installation, scan.into(), graph.into())))
     }
 }
 
@@ -273,8 +278,8 @@ impl From<Choice> for Repository {
     }
 }
 
-impl From<Installation> for ConnectedRepository {
-    fn from(installation: Installation) -> Self {
+impl ConnectedRepository {
+    fn new(installation: Installation, scan: Progress, graph: Progress) -> Self {
         Self {
             installation_id: installation.id.0,
             repo: installation.repo.name.to_string(),
@@ -292,14 +297,23 @@ impl From<Installation> for ConnectedRepository {
                 can_review: installation.bot_can_review,
                 hint: installation.bot_hint,
             },
-            scan: Progress::OFF,
-            graph: Progress::OFF,
+            scan,
+            graph,
         }
     }
 }
 
-impl Progress {
-    const OFF: Self = Self { status: ProgressStatus::Off, finished_at: None, error: None };
+impl From<knowledge::Progress> for Progress {
+    fn from(progress: knowledge::Progress) -> Self {
+        let status = match progress.stage {
+            Stage::Off => ProgressStatus::Off,
+            Stage::Queued => ProgressStatus::Queued,
+            Stage::Running => ProgressStatus::Running,
+            Stage::Done => ProgressStatus::Done,
+            Stage::Failed => ProgressStatus::Failed,
+        };
+        Self { status, finished_at: progress.finished_at.map(Time::from), error: progress.error }
+    }
 }
 
 impl Example for Repository {
@@ -345,8 +359,8 @@ impl Example for ConnectedRepository {
                 last_status: Some(202),
             },
             bot: Bot { login: Some("nectr-bot".to_owned()), can_review: Some(true), hint: None },
-            scan: Progress::OFF,
-            graph: Progress::OFF,
+            scan: Progress { status: ProgressStatus::Done, finished_at: Some(Time::example()), error: None },
+            graph: Progress { status: ProgressStatus::Running, finished_at: None, error: None },
         }
     }
 }

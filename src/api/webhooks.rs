@@ -18,7 +18,7 @@ use crate::{
     accounts::secrets::{self, Candidate, Candidates, SecretsError, Seen},
     app::{App, Handle},
     domain::{
-        DeliveryId,
+        DeliveryId, PrNumber,
         event::{Event, IgnoreReason, PullRequestEventKind},
     },
     inbox::{Accepted, IntakeError, NewDelivery, STORE_DEADLINE},
@@ -149,7 +149,8 @@ async fn settle(app: &App, incoming: Incoming, body: Bytes) -> Result<Answer, Pr
         _ if candidate.disconnected => Some(IgnoreReason::Disconnected),
         _ if mismatch => Some(IgnoreReason::RepositoryMismatch),
         Event::Ignored(ignored) => Some(ignored.reason),
-        Event::PullRequest(_) | Event::Ping(_) => None,
+        Event::Issue(_) if app.graph.is_none() => Some(IgnoreReason::EventNotUsed),
+        Event::PullRequest(_) | Event::Issue(_) | Event::Ping(_) => None,
     };
     let accepted = app.inbox.accept(new_delivery(&candidate, &incoming, &event, ignored, payload)).await?;
     if ignored.is_none() && !matches!(accepted, Accepted::Duplicate(_)) {
@@ -209,10 +210,11 @@ fn new_delivery(
 ) -> NewDelivery {
     let pull = match event {
         Event::PullRequest(event) => Some(event),
-        Event::Ping(_) | Event::Ignored(_) => None,
+        Event::Issue(_) | Event::Ping(_) | Event::Ignored(_) => None,
     };
     let number = match event {
         Event::PullRequest(event) => Some(event.pull.number),
+        Event::Issue(event) => Some(PrNumber(event.number)),
         Event::Ignored(ignored) => ignored.number,
         Event::Ping(_) => None,
     };

@@ -20,15 +20,19 @@ use url::Host;
 
 use super::{Failed, migrate, text::safe};
 use crate::{
-    config::{Config, Flags, Inspection, Problems, SETTINGS, Setting, WhenUnset},
+    config::{Config, Flags, GraphConfig, Inspection, Problems, SETTINGS, Setting, WhenUnset},
     domain::Clock,
     github::{BoxError, GitHub, GitHubError, GitHubOptions, RateGate},
+    graph::{
+        CodeGraph, GraphError,
+        neo4j::{Neo4j, Neo4jOptions},
+    },
     sandbox::http::Request,
     seal::random_hex,
     store::{Store, StoreError, sqlite_path},
 };
 
-/// How long to wait for GitHub.
+/// How long to wait for GitHub, and for Neo4j.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// One line of the report.
@@ -56,6 +60,7 @@ pub(super) async fn run(flags: &Flags, out: &mut dyn Write) -> anyhow::Result<()
         let (address, serving) = address(config.listen).await;
         report.line("address", &address)?;
         report.line("database", &database(config, serving).await)?;
+        report.line("code graph", &graph(config).await)?;
         report.line("sign-in", &sign_in(config))?;
         report.line("webhooks", &webhooks(config))?;
         report.line("github", &github(config).await)?;
@@ -148,6 +153,29 @@ async fn database(config: &Config, serving: bool) -> Finding {
         Ok(pending) if pending.is_empty() => Fine("answers, and its schema is up to date".to_owned()),
         Ok(pending) => Fine(format!("answers; `nectr serve` will apply {} migration(s)", pending.len())),
         Err(error) => Fail(format!("{error:#}; was it used by a newer nectr?")),
+    }
+}
+
+/// Whether the code graph is there. Away it is no failure: the server starts without, and what is learned waits.
+async fn graph(config: &Config) -> Finding {
+    let (uri, options) = match &config.graph {
+        GraphConfig::Off => return Warn("off: reviews do not know who knows what; unset GRAPH to keep one".to_owned()),
+        GraphConfig::Database => return Fine("kept in the database, made by `nectr serve`".to_owned()),
+        GraphConfig::Neo4j { uri, username, password, database } => {
+            let (username, password, database) = (username.clone(), password.clone(), database.clone());
+            (uri, Neo4jOptions { uri: uri.clone(), username, password, database })
+        }
+    };
+    let neo4j = match Neo4j::new(&options) {
+        Ok(neo4j) => neo4j,
+        Err(error) => return Fail(format!("{error}: check NEO4J_URI")),
+    };
+    match tokio::time::timeout(PATIENCE, neo4j.ping()).await {
+        Ok(Ok(())) => Fine(format!("Neo4j answers at {uri}; `nectr serve` makes its schema if need be")),
+        Ok(Err(GraphError::Unavailable(_))) | Err(_) => {
+            Warn(format!("nothing answers at {uri}: start Neo4j, or set NEO4J_URI; until then what is learned waits"))
+        }
+        Ok(Err(error)) => Warn(format!("{error}: check NEO4J_USERNAME, NEO4J_PASSWORD and NEO4J_DATABASE for {uri}")),
     }
 }
 

@@ -55,6 +55,18 @@ fn what_github_cannot_reach_is_said() {
 }
 
 #[tokio::test]
+async fn a_code_graph_that_is_off_or_away_is_a_warning_that_says_what_to_do() {
+    assert!(matches!(graph(&config(&[])).await, Fine(_)));
+    assert!(matches!(graph(&config(&[("GRAPH", "off")])).await, Warn(text) if text.contains("GRAPH")));
+    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let away = graph(&config(&[("NEO4J_URI", &format!("bolt://{nobody}"))])).await;
+    assert!(
+        matches!(&away, Warn(text) if text.contains("NEO4J_URI") && text.contains(&nobody.to_string())),
+        "{away:?}"
+    );
+}
+
+#[tokio::test]
 async fn every_problem_of_the_settings_is_a_line_and_no_secret_is_shown() {
     let line = "serve --app-env production --port x --secret-key hunter2 --database-url sqlite:///nowhere/x.db";
     let command = <Flags as clap::Args>::augment_args(clap::Command::new("serve"));

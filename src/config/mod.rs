@@ -53,6 +53,8 @@ pub struct Config {
     pub allowed_orgs: Vec<String>,
     /// `GITHUB_WEBHOOK_SECRET`.
     pub webhook_secret: Option<SecretString>,
+    /// `GRAPH`, `NEO4J_*`.
+    pub graph: GraphConfig,
     /// `REVIEW_APPROVE`.
     pub review_approve: bool,
     /// `REVIEW_ON_CONNECT`.
@@ -61,6 +63,8 @@ pub struct Config {
     pub workers: usize,
     /// `DELIVERY_RETENTION_DAYS`.
     pub retention_days: u32,
+    /// `METRICS_TOKEN`.
+    pub metrics_token: Option<SecretString>,
     /// `TRUSTED_PROXIES`.
     pub trusted_proxies: Vec<ipnet::IpNet>,
     /// `RUST_LOG`, `LOG_FORMAT`.
@@ -95,6 +99,26 @@ pub struct GitHubConfig {
     pub writes_per_minute: u32,
     /// `GITHUB_WRITES_PER_HOUR`; 0 is off.
     pub writes_per_hour: u32,
+}
+
+/// Where the code graph lives.
+#[derive(Debug, Clone)]
+pub enum GraphConfig {
+    /// There is none.
+    Off,
+    /// Beside the database.
+    Database,
+    /// In a Neo4j.
+    Neo4j {
+        /// `NEO4J_URI`.
+        uri: String,
+        /// `NEO4J_USERNAME`.
+        username: String,
+        /// `NEO4J_PASSWORD`; none where authentication is off.
+        password: Option<SecretString>,
+        /// `NEO4J_DATABASE`; none: the server's default.
+        database: Option<String>,
+    },
 }
 
 /// The OAuth app people sign in with.

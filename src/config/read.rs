@@ -11,8 +11,8 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::{
-    Config, DatabaseSettings, GitHubConfig, LogConfig, MIN_SECRET_KEY, OAuthApp, Problems, WhenUnset, secret_key,
-    setting,
+    Config, DatabaseSettings, GitHubConfig, GraphConfig, LogConfig, MIN_SECRET_KEY, OAuthApp, Problems, WhenUnset,
+    secret_key, setting,
 };
 use crate::telemetry::LogFormat;
 
@@ -48,6 +48,7 @@ pub(super) fn config(lookup: Lookup<'_>, problems: Problems) -> Result<Config, P
     let backend_url = read.url("BACKEND_URL").or_else(|| Url::parse(&format!("http://localhost:{port}")).ok());
     let frontend_url = read.url("FRONTEND_URL").or_else(|| backend_url.clone());
     let trusted_proxies = read.list("TRUSTED_PROXIES", "a network like 10.0.0.0/8", network);
+    let metrics_token = read.secret("METRICS_TOKEN");
     let log = read.log();
     let database = read.database();
     let retention_days = read.number("DELIVERY_RETENTION_DAYS", 1, 3650);
@@ -62,6 +63,7 @@ pub(super) fn config(lookup: Lookup<'_>, problems: Problems) -> Result<Config, P
     let (api_url, server_url) = (read.url("GITHUB_API_URL"), read.url("GITHUB_SERVER_URL"));
     let writes_per_minute = read.number("GITHUB_WRITES_PER_MINUTE", 0, u32::MAX);
     let writes_per_hour = read.number("GITHUB_WRITES_PER_HOUR", 0, u32::MAX);
+    let graph = read.graph();
     let yes_no = [("true", true), ("false", false), ("1", true), ("0", false), ("yes", true), ("no", false)].as_slice();
     let review_approve = read.choice("REVIEW_APPROVE", yes_no).unwrap_or(false);
     let review_on_connect = read.number("REVIEW_ON_CONNECT", 0, 100);
@@ -102,10 +104,12 @@ pub(super) fn config(lookup: Lookup<'_>, problems: Problems) -> Result<Config, P
         allowed_users,
         allowed_orgs,
         webhook_secret,
+        graph,
         review_approve,
         review_on_connect,
         workers,
         retention_days,
+        metrics_token,
         trusted_proxies,
         log,
         env_file: None,
@@ -150,8 +154,9 @@ impl Reader<'_> {
         let text = self.text(name)?;
         let parsed = parse(text.trim());
         if parsed.is_none() {
-            let shown =
-                if setting(name).is_some_and(|it| it.secret()) { String::new() } else { format!(", not {text:?}") };
+            // An address with an @ may hold a password.
+            let hidden = text.contains('@') || setting(name).is_some_and(|it| it.secret());
+            let shown = if hidden { String::new() } else { format!(", not {text:?}") };
             self.problems.add(name, format!("{name} must be {wanted}{shown}."));
         }
         parsed
@@ -216,6 +221,24 @@ impl Reader<'_> {
         None
     }
 
+    fn graph(&mut self) -> GraphConfig {
+        let uri = self.parse("NEO4J_URI", "bolt://HOST:PORT or neo4j://HOST:PORT (+s or +ssc for TLS)", neo4j_uri);
+        let username = self.text("NEO4J_USERNAME").unwrap_or_default();
+        let (password, database) = (self.secret("NEO4J_PASSWORD"), self.text("NEO4J_DATABASE"));
+        let words = [("neo4j", Some(true)), ("database", Some(false)), ("off", None)];
+        match (self.choice("GRAPH", &words), uri) {
+            (Some(None), _) => GraphConfig::Off,
+            (Some(Some(true)) | None, Some(uri)) => GraphConfig::Neo4j { uri, username, password, database },
+            (Some(Some(true)), None) => {
+                if self.problems.0.iter().all(|problem| problem.setting != "NEO4J_URI") {
+                    self.problems.add("NEO4J_URI", "GRAPH is neo4j, but NEO4J_URI is not set.");
+                }
+                GraphConfig::Off
+            }
+            (Some(Some(false)) | None, _) => GraphConfig::Database,
+        }
+    }
+
     fn made_key(&mut self, database: &Database) -> Option<SecretString> {
         let path = match &database.file {
             Some(file) => PathBuf::from(format!("{}.secret", file.display())),
@@ -264,6 +287,12 @@ fn http_url(text: &str) -> Option<Url> {
     let path = url.path().trim_end_matches('/').to_owned();
     url.set_path(&path);
     plain.then_some(url)
+}
+
+fn neo4j_uri(text: &str) -> Option<String> {
+    let url = Url::parse(text).ok()?;
+    let scheme = matches!(url.scheme(), "bolt" | "bolt+s" | "bolt+ssc" | "neo4j" | "neo4j+s" | "neo4j+ssc");
+    (scheme && url.has_host() && url.username().is_empty()).then(|| text.to_owned())
 }
 
 fn network(text: &str) -> Option<ipnet::IpNet> {

@@ -83,7 +83,7 @@ macro_rules! required {
 
 use WhenUnset::{Derived, Nothing, Value};
 
-const SECTIONS: [Setting; 26] = table! {
+const SECTIONS: [Setting; 32] = table! {
     "Server" {
         "APP_ENV" "app-env" "ENV" = Value("development"), :
             "`production` makes the marked settings mandatory; otherwise `development`";
@@ -97,6 +97,8 @@ const SECTIONS: [Setting; 26] = table! {
             "Where the browser goes after signing in";
         "TRUSTED_PROXIES" "trusted-proxies" "NETWORKS" = Nothing, :
             "Networks (comma separated) whose X-Forwarded-For is believed";
+        "METRICS_TOKEN" "metrics-token" "TOKEN" = Nothing, secret :
+            "Bearer token for /metrics; without one, in production only this machine may read it";
         "RUST_LOG" "rust-log" "FILTER" = Value("info"), :
             "What to log: a level, or `target=level` pairs";
         "LOG_FORMAT" "log-format" "FORMAT" = Derived("`pretty` on a terminal, else `json`"), :
@@ -137,6 +139,18 @@ const SECTIONS: [Setting; 26] = table! {
             "At most this many reviews and comments per minute; 0: no limit";
         "GITHUB_WRITES_PER_HOUR" "github-writes-per-hour" "COUNT" = Value("500"), :
             "At most this many reviews and comments per hour; 0: no limit";
+    }
+    "Code graph" {
+        "GRAPH" "graph" "BACKEND" = Derived("`neo4j` if NEO4J_URI is set, else `database`"), :
+            "Where the code graph lives: `neo4j`, `database` (beside the database), or `off`";
+        "NEO4J_URI" "neo4j-uri" "URI" = Nothing, :
+            "The Neo4j server: bolt://HOST:PORT, neo4j://HOST:PORT, or either with +s for TLS";
+        "NEO4J_USERNAME" "neo4j-username" "USER" = Value("neo4j"), :
+            "User of the Neo4j server";
+        "NEO4J_PASSWORD" "neo4j-password" "PASSWORD" = Nothing, secret :
+            "Password of that user; unset where the server asks for none";
+        "NEO4J_DATABASE" "neo4j-database" "NAME" = Derived("the server's default"), :
+            "Database on the Neo4j server";
     }
     "Reviews" {
         "REVIEW_APPROVE" "review-approve" "BOOL" = Value("false"), :

@@ -97,6 +97,10 @@ fn every_wrong_value_is_named_and_no_secret_is_shown() {
         ("GITHUB_API_URL", "//api"),
         ("GITHUB_SERVER_URL", "javascript:alert(1)"),
         ("GITHUB_WRITES_PER_MINUTE", "many"),
+        ("NEO4J_URI", "localhost:7687"),
+        ("NEO4J_URI", "https://neo4j.example.com"),
+        ("NEO4J_URI", "bolt://neo4j:hunter2@neo4j.example.com"),
+        ("GRAPH", "postgres"),
         ("REVIEW_APPROVE", "maybe"),
         ("REVIEW_ON_CONNECT", "101"),
         ("WORKERS", "4.5"),
@@ -175,6 +179,8 @@ fn debug_shows_no_secret() {
         ("GITHUB_WEBHOOK_SECRET", "hunter2"),
         ("GITHUB_CLIENT_ID", "id"),
         ("GITHUB_CLIENT_SECRET", "hunter2"),
+        ("NEO4J_URI", "bolt://x"),
+        ("NEO4J_PASSWORD", "hunter2"),
     ])
     .unwrap();
     assert!(!format!("{config:?}").contains("hunter2"));
@@ -182,7 +188,55 @@ fn debug_shows_no_secret() {
 
 #[test]
 fn settings_of_parts_that_are_not_there_do_not_keep_it_from_starting() {
-    assert!(config(&[("GRAPH", "neo4j"), ("NEO4J_URI", "bolt://x"), ("REVIEWER", "anthropic")]).is_ok());
+    assert!(config(&[("REVIEWER", "anthropic")]).is_ok());
+}
+
+#[test]
+fn the_code_graph_is_in_neo4j_where_there_is_one_unless_told_otherwise() {
+    let graph = |pairs: &[(&str, &str)]| match config(pairs).unwrap().graph {
+        GraphConfig::Off => "off".to_owned(),
+        GraphConfig::Database => "database".to_owned(),
+        GraphConfig::Neo4j { uri, .. } => uri,
+    };
+    let uri = ("NEO4J_URI", "bolt://neo4j.example.com:7687");
+    assert_eq!(graph(&[]), "database");
+    assert_eq!(graph(&[("GRAPH", "database")]), "database");
+    assert_eq!(graph(&[("GRAPH", "off")]), "off");
+    assert_eq!(graph(&[uri]), uri.1);
+    assert_eq!(graph(&[("GRAPH", "Neo4j"), uri]), uri.1);
+    assert_eq!(graph(&[("GRAPH", "database"), uri]), "database");
+    assert_eq!(graph(&[("GRAPH", "off"), uri]), "off");
+    assert_eq!(graph(&[("GRAPH", ""), ("NEO4J_URI", ""), ("NEO4J_PASSWORD", "x")]), "database");
+    for scheme in ["bolt", "bolt+s", "bolt+ssc", "neo4j", "neo4j+s", "neo4j+ssc"] {
+        let uri = format!("{scheme}://localhost");
+        assert_eq!(graph(&[("NEO4J_URI", &uri)]), uri);
+    }
+}
+
+#[test]
+fn neo4j_without_an_address_is_one_problem() {
+    let found = config(&[("GRAPH", "neo4j")]).unwrap_err();
+    assert_eq!((found.0.len(), found.0[0].setting), (1, "NEO4J_URI"), "{found}");
+    let found = config(&[("GRAPH", "neo4j"), ("NEO4J_URI", "nowhere")]).unwrap_err();
+    assert_eq!(found.0.len(), 1, "{found}");
+}
+
+#[test]
+fn neo4j_is_reached_as_its_usual_user_with_a_password_that_may_be_in_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("password");
+    std::fs::write(&path, "hunter2\n").unwrap();
+    let neo4j = |pairs: &[(&str, &str)]| {
+        let pairs: Vec<_> = [("NEO4J_URI", "bolt://x")].iter().chain(pairs).copied().collect();
+        let GraphConfig::Neo4j { username, password, database, .. } = config(&pairs).unwrap().graph else { panic!() };
+        (username, password.map(|password| password.expose_secret().to_owned()), database)
+    };
+    assert_eq!(neo4j(&[]), ("neo4j".to_owned(), None, None));
+    let file = path.to_str().unwrap();
+    let all = [("NEO4J_USERNAME", "nectr"), ("NEO4J_PASSWORD_FILE", file), ("NEO4J_DATABASE", "code")];
+    assert_eq!(neo4j(&all), ("nectr".to_owned(), Some("hunter2".to_owned()), Some("code".to_owned())));
+    let both = [("NEO4J_URI", "bolt://x"), ("NEO4J_PASSWORD", "x"), ("NEO4J_PASSWORD_FILE", file)];
+    assert!(problems(&both).contains("NEO4J_PASSWORD_FILE are both set"));
 }
 
 #[test]

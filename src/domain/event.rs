@@ -2,13 +2,15 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{CommitSha, HookId, PrNumber, RepoRef};
+use super::{CommitSha, HookId, PrNumber, RepoRef, graph::IssueFact};
 
 /// One webhook delivery, read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// Something happened to a pull request.
     PullRequest(PullRequestEvent),
+    /// Something happened to an issue.
+    Issue(IssueEvent),
     /// GitHub says hello to a new webhook. Organisation webhooks name no repository.
     Ping(Ping),
     /// Nothing to do; the row is stored finished. Carries what could still be read, for the lists.
@@ -48,6 +50,19 @@ pub struct PullRequestEvent {
     pub repo: RepoRef,
     /// What the payload says of the pull request: a hint, the truth is fetched.
     pub pull: PullHint,
+}
+
+/// An `issues` delivery with an action we use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IssueEvent {
+    /// `action` as GitHub wrote it.
+    pub action: String,
+    /// The repository.
+    pub repo: RepoRef,
+    /// The issue's number.
+    pub number: i64,
+    /// What is true of it now; none: it was deleted or has moved to another repository.
+    pub fact: Option<IssueFact>,
 }
 
 /// What a `pull_request` action means to us.
@@ -116,6 +131,7 @@ impl Event {
     pub fn action(&self) -> Option<&str> {
         match self {
             Self::PullRequest(event) => Some(&event.action),
+            Self::Issue(event) => Some(&event.action),
             Self::Ignored(ignored) => ignored.action.as_deref(),
             Self::Ping(_) => None,
         }
@@ -125,6 +141,7 @@ impl Event {
     pub fn repo(&self) -> Option<&RepoRef> {
         match self {
             Self::PullRequest(event) => Some(&event.repo),
+            Self::Issue(event) => Some(&event.repo),
             Self::Ping(ping) => ping.repo.as_ref(),
             Self::Ignored(ignored) => ignored.repo.as_ref(),
         }

@@ -6,10 +6,16 @@
 pub mod clock;
 pub mod diff;
 pub mod event;
+pub mod folders;
+pub mod graph;
 pub mod ids;
+pub mod language;
+pub mod profile;
 pub mod pull_request;
+pub mod references;
 pub mod retry;
 pub mod review;
+pub mod task;
 
 pub use clock::Clock;
 pub use ids::{

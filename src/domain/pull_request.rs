@@ -52,6 +52,10 @@ pub struct PullRequest {
     pub draft: bool,
     /// The author's login; deleted accounts are `ghost`.
     pub author: String,
+    /// Whether the author is a program.
+    pub author_is_bot: bool,
+    /// When it was merged.
+    pub merged_at: Option<DateTime<Utc>>,
     /// The head commit.
     pub head: CommitSha,
     /// The head branch.

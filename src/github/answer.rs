@@ -46,6 +46,11 @@ impl Answer {
 
     /// The body as JSON.
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, GitHubError> {
+        self.json_borrowed()
+    }
+
+    /// The body as JSON, its strings left where they are: for bodies with a hundred thousand of them.
+    pub(super) fn json_borrowed<'a, T: Deserialize<'a>>(&'a self) -> Result<T, GitHubError> {
         serde_json::from_slice(&self.body).map_err(|error| GitHubError::Protocol(shorten(&error.to_string())))
     }
 
@@ -98,7 +103,8 @@ fn reason(entry: &serde_json::Value) -> Option<String> {
     entry.as_str().or_else(|| field("message")).map(str::to_owned).or_else(problem)
 }
 
-fn shorten(text: &str) -> String {
+/// Text of GitHub's, cut to what a log line can bear.
+pub(super) fn shorten(text: &str) -> String {
     match text.char_indices().nth(LONGEST_MESSAGE) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),

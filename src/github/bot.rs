@@ -4,6 +4,7 @@
 //! again at the next call.
 
 use secrecy::SecretString;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::{
@@ -12,7 +13,8 @@ use super::{
     call::{Call, escape},
     client::PER_PAGE,
     files,
-    limits::TokenKey,
+    graphql::Told,
+    limits::{Budget, TokenKey},
     wire,
 };
 use crate::domain::{
@@ -185,10 +187,22 @@ impl<'a> Bot<'a> {
         self.noting(&token, answer).await
     }
 
+    /// Asks a question in GraphQL. It reads: the write limiter is not passed.
+    pub(super) async fn ask<D: DeserializeOwned>(&self, question: Call) -> Result<Told<D>, GitHubError> {
+        let token = self.inner.bot_token.get().await?;
+        let answer = self.inner.client.call(&token, question).await;
+        let answer = self.noting(&token, answer).await?;
+        let told = Told::read(&answer)?;
+        if told.is_rate_limited() {
+            return Err(self.inner.client.exhausted(&token, Budget::GraphQl, &answer));
+        }
+        Ok(told)
+    }
+
     /// As [`Bot::call`], for what creates content: GitHub counts that separately, for all replicas together.
     async fn write(&self, call: Call) -> Result<Answer, GitHubError> {
         // A token on hold must not use up a place.
-        self.inner.client.admit(&self.inner.bot_token.get().await?)?;
+        self.inner.client.admit(&self.inner.bot_token.get().await?, Budget::Rest)?;
         match self.inner.gate.admit().await {
             Ok(None) => self.call(call).await,
             Ok(Some(retry_after)) => Err(GitHubError::RateLimited { retry_after }),

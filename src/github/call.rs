@@ -2,9 +2,24 @@
 
 use http::{Method, StatusCode};
 
-/// Longest answer read, in bytes.
+use super::limits::Budget;
+
+/// Longest answer read, in bytes, unless [`Call::limit`] says otherwise.
 const MAX_BODY: usize = 32 * 1024 * 1024;
+/// Longest answer that may be asked for: a tree of 100,000 files with the longest paths GitHub is known to send.
+const LARGEST_BODY: usize = 64 * 1024 * 1024;
 const JSON: &str = "application/vnd.github+json";
+
+/// Which of GitHub's doors a request goes to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Door {
+    /// The REST API.
+    Rest,
+    /// The GraphQL API: one address, and a budget of requests of its own.
+    GraphQl,
+    /// The pages for people, for OAuth.
+    Site,
+}
 
 /// A request before anybody's token is on it.
 pub(super) struct Call {
@@ -16,7 +31,7 @@ pub(super) struct Call {
     pub(super) limit: usize,
     pub(super) conditional: bool,
     pub(super) follow: bool,
-    pub(super) site: bool,
+    pub(super) door: Door,
 }
 
 impl Call {
@@ -32,7 +47,7 @@ impl Call {
             limit: MAX_BODY,
             conditional: false,
             follow: true,
-            site: false,
+            door: Door::Rest,
         }
     }
 
@@ -56,10 +71,21 @@ impl Call {
         Self::new(Method::DELETE, path, what)
     }
 
+    /// A question in GraphQL. It reads, though it is a POST.
+    pub(super) fn graphql(query: &str, variables: &serde_json::Value, what: impl Into<String>) -> Self {
+        let question = serde_json::json!({ "query": query, "variables": variables });
+        Self { door: Door::GraphQl, ..Self::post(String::new(), what, &question) }
+    }
+
     /// A form for the site (OAuth) rather than the API; answered in plain JSON.
     pub(super) fn site_form(path: &str, what: &str, form: String) -> Self {
         let call = Self::new(Method::POST, path.to_owned(), what).accept("application/json");
-        Self { site: true, follow: false, ..call }.body("application/x-www-form-urlencoded", form)
+        Self { door: Door::Site, follow: false, ..call }.body("application/x-www-form-urlencoded", form)
+    }
+
+    /// What GitHub counts it under.
+    pub(super) fn budget(&self) -> Budget {
+        if self.door == Door::GraphQl { Budget::GraphQl } else { Budget::Rest }
     }
 
     fn body(mut self, kind: &'static str, body: String) -> Self {
@@ -73,9 +99,9 @@ impl Call {
         self
     }
 
-    /// Bounds the answer to less than [`MAX_BODY`].
+    /// Bounds the answer to `limit` bytes, [`LARGEST_BODY`] at most.
     pub(super) fn limit(mut self, limit: usize) -> Self {
-        self.limit = limit.min(MAX_BODY);
+        self.limit = limit.min(LARGEST_BODY);
         self
     }
 

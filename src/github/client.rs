@@ -24,12 +24,12 @@ use url::{Origin, Url};
 use super::{
     GitHubError,
     answer::Answer,
-    call::Call,
+    call::{Call, Door},
     error::unavailable,
     etag::{Asked, Etags, Remembered},
-    limits::{Limits, TokenKey, is_limit},
+    limits::{Budget, Limits, TokenKey, is_limit},
 };
-use crate::domain::Clock;
+use crate::{domain::Clock, telemetry::metrics::metrics};
 
 /// Until a connection stands.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -52,6 +52,8 @@ pub(super) struct Client {
     octocrab: Octocrab,
     /// Origin and path prefix of the API, without a slash at the end.
     api: String,
+    /// Address of the GraphQL API.
+    graphql: String,
     /// The same of the site.
     site: String,
     origin: Origin,
@@ -62,9 +64,11 @@ pub(super) struct Client {
 impl Client {
     pub(super) fn new(api: &Url, site: &Url, clock: Clock) -> Result<Self, GitHubError> {
         let octocrab = OctocrabBuilder::new_empty().with_service(connections()?).with_auth(AuthState::None).build();
+        let api_root = root(api)?;
         Ok(Self {
             octocrab: octocrab.unwrap_or_else(|never| match never {}),
-            api: root(api)?,
+            graphql: graphql(&api_root),
+            api: api_root,
             site: root(site)?,
             origin: api.origin(),
             limits: Limits::new(clock),
@@ -73,16 +77,22 @@ impl Client {
     }
 
     /// Refuses if `token` is on hold.
-    pub(super) fn admit(&self, token: &SecretString) -> Result<(), GitHubError> {
-        match self.limits.wait(&TokenKey::of(token)) {
+    pub(super) fn admit(&self, token: &SecretString, budget: Budget) -> Result<(), GitHubError> {
+        match self.limits.wait(&TokenKey::of(token), budget) {
             Some(retry_after) => Err(GitHubError::RateLimited { retry_after }),
             None => Ok(()),
         }
     }
 
+    /// GitHub says within an answer that a budget of `token` is used up: holds the token.
+    pub(super) fn exhausted(&self, token: &SecretString, budget: Budget, answer: &Answer) -> GitHubError {
+        let retry_after = self.limits.refused(&TokenKey::of(token), budget, &answer.headers);
+        GitHubError::RateLimited { retry_after }
+    }
+
     /// Makes a request as `token`.
     pub(super) async fn call(&self, token: &SecretString, call: Call) -> Result<Answer, GitHubError> {
-        self.admit(token)?;
+        self.admit(token, call.budget())?;
         let key = TokenKey::of(token);
         let bearer = bearer(token)?;
         let asked = call.conditional.then(|| Asked { token: key, path: call.path.clone(), accept: call.accept });
@@ -136,12 +146,18 @@ impl Client {
         known: Option<&Remembered>,
     ) -> Result<Answer, GitHubError> {
         let walk = async {
-            let root = if call.site { &self.site } else { &self.api };
+            let root = match call.door {
+                Door::Rest => &self.api,
+                Door::GraphQl => &self.graphql,
+                Door::Site => &self.site,
+            };
             let mut url = Url::parse(&format!("{root}{}", call.path)).map_err(unreadable)?;
             for _ in 0..=MAX_REDIRECTS {
                 let request = request(&url, call, bearer, known)?;
                 let response = self.octocrab.execute(request).await.map_err(|error| unavailable(&error))?;
-                tracing::debug!(method = %call.method, path = url.path(), status = response.status().as_u16(), "asked GitHub");
+                let status = response.status().as_u16();
+                tracing::debug!(method = %call.method, path = url.path(), status, "asked GitHub");
+                note(status, response.headers());
                 if !call.follows(response.status()) {
                     return Answer::read(response, call.limit).await;
                 }
@@ -149,7 +165,11 @@ impl Client {
             }
             Err(GitHubError::Protocol(format!("more than {MAX_REDIRECTS} redirects")))
         };
-        match tokio::time::timeout(DEADLINE, walk).await {
+        let ended = tokio::time::timeout(DEADLINE, walk).await;
+        if matches!(ended, Err(_) | Ok(Err(GitHubError::Unavailable(_)))) {
+            metrics().asked_github(None);
+        }
+        match ended {
             Ok(ended) => ended,
             Err(_) => Err(GitHubError::Unavailable(format!("no answer within {} s", DEADLINE.as_secs()).into())),
         }
@@ -176,7 +196,7 @@ impl Client {
         let status = answer.status.as_u16();
         let served = || {
             if let Some(token) = token {
-                self.limits.served(token);
+                self.limits.served(token, call.budget());
             }
             Ok(())
         };
@@ -187,7 +207,9 @@ impl Client {
             401 => Err(GitHubError::Unauthorized),
             404 | 410 => Err(GitHubError::NotFound { what: call.what.clone() }),
             403 | 429 if is_limit(status, &answer.headers, &answer.message()) => Err(GitHubError::RateLimited {
-                retry_after: token.map_or(Duration::from_secs(60), |token| self.limits.refused(token, &answer.headers)),
+                retry_after: token.map_or(Duration::from_secs(60), |token| {
+                    self.limits.refused(token, call.budget(), &answer.headers)
+                }),
             }),
             403 => Err(GitHubError::Forbidden { message: answer.message() }),
             408 | 500..=599 => {
@@ -196,6 +218,17 @@ impl Client {
             301 | 302 | 400..=499 => Err(GitHubError::Rejected { status, message: answer.message() }),
             _ => Err(GitHubError::Protocol(format!("status {status}"))),
         }
+    }
+}
+
+/// Counts an answer, and what it says remains of the rate limit.
+fn note(status: u16, headers: &HeaderMap) {
+    metrics().asked_github(Some(status));
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    if let (Some(resource), Some(Ok(remaining))) =
+        (text("x-ratelimit-resource"), text("x-ratelimit-remaining").map(str::parse))
+    {
+        metrics().remaining(resource, remaining);
     }
 }
 
@@ -231,6 +264,14 @@ fn root(url: &Url) -> Result<String, GitHubError> {
         return Err(GitHubError::Protocol(format!("{} is no http or https address", url.scheme())));
     }
     Ok(format!("{}{}", url.origin().ascii_serialization(), url.path().trim_end_matches('/')))
+}
+
+/// Where the GraphQL API of a REST API is: beside it on GitHub Enterprise Server, whose REST API ends in `/api/v3`.
+fn graphql(api: &str) -> String {
+    match api.strip_suffix("/api/v3") {
+        Some(server) => format!("{server}/api/graphql"),
+        None => format!("{api}/graphql"),
+    }
 }
 
 fn request(

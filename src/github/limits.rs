@@ -35,6 +35,13 @@ impl TokenKey {
     }
 }
 
+/// GitHub counts requests to its two APIs apart; its secondary limits are for both together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Budget {
+    Rest,
+    GraphQl,
+}
+
 /// A token GitHub refused for asking too much.
 struct Hold {
     until: DateTime<Utc>,
@@ -42,10 +49,12 @@ struct Hold {
     strikes: u32,
 }
 
+type Holds = HashMap<(TokenKey, Budget), Hold>;
+
 /// The tokens on hold.
 pub(super) struct Limits {
     clock: Clock,
-    holds: Mutex<HashMap<TokenKey, Hold>>,
+    holds: Mutex<Holds>,
 }
 
 impl Limits {
@@ -53,47 +62,58 @@ impl Limits {
         Self { clock, holds: Mutex::default() }
     }
 
-    /// How long no request may be made with this token, if it is on hold.
-    pub(super) fn wait(&self, token: &TokenKey) -> Option<Duration> {
-        let until = self.lock().get(token)?.until;
+    /// How long no request may be made with this token to that API, if it is on hold.
+    pub(super) fn wait(&self, token: &TokenKey, budget: Budget) -> Option<Duration> {
+        let until = self.lock().get(&(*token, budget))?.until;
         (until - self.clock.now()).to_std().ok().filter(|wait| !wait.is_zero())
     }
 
-    /// GitHub refused this token for a limit: holds it and says for how long.
-    pub(super) fn refused(&self, token: &TokenKey, headers: &HeaderMap) -> Duration {
+    /// GitHub refused this token for a limit: holds it and says for how long. A budget that is used up leaves the other
+    /// API open; a secondary limit closes both.
+    pub(super) fn refused(&self, token: &TokenKey, budget: Budget, headers: &HeaderMap) -> Duration {
         let now = self.clock.now();
         let mut holds = self.lock();
         if holds.len() > MANY {
             holds.retain(|_, hold| hold.until > now);
         }
-        let hold = holds.entry(*token).or_insert(Hold { until: now, strikes: 0 });
-        let until = match told(headers, now) {
-            Some(wait) => now + wait,
-            // Requests that were under way together are refused together: that is one strike, not many.
-            None if hold.until > now => hold.until,
-            None => {
-                let wait = FIRST_HOLD.saturating_mul(2u32.saturating_pow(hold.strikes)).min(LONGEST_HOLD);
-                hold.strikes += 1;
-                now + wait
-            }
-        };
-        hold.until = hold.until.max(until);
-        (hold.until - now).to_std().unwrap_or(FIRST_HOLD)
+        let wait = hold(&mut holds, (*token, budget), headers, now);
+        if !spent(headers) {
+            let other = if budget == Budget::Rest { Budget::GraphQl } else { Budget::Rest };
+            hold(&mut holds, (*token, other), headers, now);
+        }
+        wait
     }
 
     /// GitHub served this token: the next refusal is a first one again. A hold in force stays, because this answer may
     /// be to a request made before it.
-    pub(super) fn served(&self, token: &TokenKey) {
+    pub(super) fn served(&self, token: &TokenKey, budget: Budget) {
         let now = self.clock.now();
         let mut holds = self.lock();
-        if holds.get(token).is_some_and(|hold| hold.until <= now) {
-            holds.remove(token);
+        if holds.get(&(*token, budget)).is_some_and(|hold| hold.until <= now) {
+            holds.remove(&(*token, budget));
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<TokenKey, Hold>> {
+    fn lock(&self) -> MutexGuard<'_, Holds> {
         self.holds.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Holds one budget of a token as long as GitHub says, or longer each time; returns how long.
+fn hold(holds: &mut Holds, whose: (TokenKey, Budget), headers: &HeaderMap, now: DateTime<Utc>) -> Duration {
+    let hold = holds.entry(whose).or_insert(Hold { until: now, strikes: 0 });
+    let until = match told(headers, now) {
+        Some(wait) => now + wait,
+        // Requests that were under way together are refused together: that is one strike, not many.
+        None if hold.until > now => hold.until,
+        None => {
+            let wait = FIRST_HOLD.saturating_mul(2u32.saturating_pow(hold.strikes)).min(LONGEST_HOLD);
+            hold.strikes += 1;
+            now + wait
+        }
+    };
+    hold.until = hold.until.max(until);
+    (hold.until - now).to_std().unwrap_or(FIRST_HOLD)
 }
 
 /// Whether a 403 or 429 is about how much is asked rather than what.
@@ -151,33 +171,33 @@ mod tests {
     #[test]
     fn retry_after_holds_the_token_for_exactly_that_long() {
         let (limits, clock, token) = limits();
-        assert_eq!(limits.refused(&token, &headers([("retry-after", "17")])), seconds(17));
+        assert_eq!(limits.refused(&token, Budget::Rest, &headers([("retry-after", "17")])), seconds(17));
 
         clock.advance(seconds(16));
-        assert_eq!(limits.wait(&token), Some(seconds(1)));
+        assert_eq!(limits.wait(&token, Budget::Rest), Some(seconds(1)));
         clock.advance(seconds(1));
-        assert_eq!(limits.wait(&token), None);
+        assert_eq!(limits.wait(&token, Budget::Rest), None);
     }
 
     #[test]
     fn retry_after_may_be_a_date() {
         let (limits, clock, token) = limits();
         let date = (clock.now() + TimeDelta::seconds(90)).to_rfc2822();
-        assert_eq!(limits.refused(&token, &headers([("retry-after", &date)])), seconds(90));
+        assert_eq!(limits.refused(&token, Budget::Rest, &headers([("retry-after", &date)])), seconds(90));
     }
 
     #[test]
     fn an_exhausted_quota_holds_until_its_reset() {
         let (limits, _, token) = limits();
         let spent = headers([("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1800000900")]);
-        assert_eq!(limits.refused(&token, &spent), seconds(900));
+        assert_eq!(limits.refused(&token, Budget::Rest, &spent), seconds(900));
     }
 
     #[test]
     fn the_reset_of_a_quota_that_is_not_used_up_means_nothing() {
         let (limits, _, token) = limits();
         let secondary = headers([("x-ratelimit-remaining", "4000"), ("x-ratelimit-reset", "1800003000")]);
-        assert_eq!(limits.refused(&token, &secondary), seconds(60));
+        assert_eq!(limits.refused(&token, Budget::Rest, &secondary), seconds(60));
     }
 
     #[test]
@@ -185,7 +205,7 @@ mod tests {
         let (limits, clock, token) = limits();
         let holds: Vec<u64> = (0..6)
             .map(|_| {
-                let wait = limits.refused(&token, &HeaderMap::new());
+                let wait = limits.refused(&token, Budget::Rest, &HeaderMap::new());
                 clock.advance(wait);
                 wait.as_secs()
             })
@@ -197,48 +217,64 @@ mod tests {
     fn a_success_makes_the_next_refusal_a_first_one() {
         let (limits, clock, token) = limits();
         for _ in 0..3 {
-            clock.advance(limits.refused(&token, &HeaderMap::new()));
+            clock.advance(limits.refused(&token, Budget::Rest, &HeaderMap::new()));
         }
-        limits.served(&token);
-        assert_eq!(limits.refused(&token, &HeaderMap::new()), seconds(60));
+        limits.served(&token, Budget::Rest);
+        assert_eq!(limits.refused(&token, Budget::Rest, &HeaderMap::new()), seconds(60));
     }
 
     #[test]
     fn requests_refused_together_are_one_strike() {
         let (limits, _, token) = limits();
-        let waits: Vec<_> = (0..10).map(|_| limits.refused(&token, &HeaderMap::new())).collect();
+        let waits: Vec<_> = (0..10).map(|_| limits.refused(&token, Budget::Rest, &HeaderMap::new())).collect();
         assert_eq!(waits, [seconds(60); 10]);
     }
 
     #[test]
     fn a_success_of_an_earlier_request_does_not_lift_a_hold() {
         let (limits, _, token) = limits();
-        limits.refused(&token, &headers([("retry-after", "30")]));
-        limits.served(&token);
-        assert_eq!(limits.wait(&token), Some(seconds(30)));
+        limits.refused(&token, Budget::Rest, &headers([("retry-after", "30")]));
+        limits.served(&token, Budget::Rest);
+        assert_eq!(limits.wait(&token, Budget::Rest), Some(seconds(30)));
     }
 
     #[test]
     fn a_shorter_hold_never_replaces_a_longer_one() {
         let (limits, _, token) = limits();
-        limits.refused(&token, &headers([("retry-after", "600")]));
-        assert_eq!(limits.refused(&token, &headers([("retry-after", "5")])), seconds(600));
+        limits.refused(&token, Budget::Rest, &headers([("retry-after", "600")]));
+        assert_eq!(limits.refused(&token, Budget::Rest, &headers([("retry-after", "5")])), seconds(600));
     }
 
     #[test]
     fn an_absurd_hold_is_cut_to_a_day_and_a_past_one_is_a_minute() {
         let (limits, clock, token) = limits();
-        assert_eq!(limits.refused(&token, &headers([("retry-after", "4000000000")])), seconds(86_400));
+        assert_eq!(limits.refused(&token, Budget::Rest, &headers([("retry-after", "4000000000")])), seconds(86_400));
         clock.advance(seconds(86_400));
         let past = headers([("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "5")]);
-        assert_eq!(limits.refused(&token, &past), seconds(60));
+        assert_eq!(limits.refused(&token, Budget::Rest, &past), seconds(60));
     }
 
     #[test]
     fn one_token_on_hold_does_not_hold_another() {
         let (limits, _, token) = limits();
-        limits.refused(&token, &HeaderMap::new());
-        assert_eq!(limits.wait(&TokenKey::of(&SecretString::from("other"))), None);
+        limits.refused(&token, Budget::Rest, &HeaderMap::new());
+        assert_eq!(limits.wait(&TokenKey::of(&SecretString::from("other")), Budget::Rest), None);
+    }
+
+    #[test]
+    fn a_used_up_budget_of_one_api_leaves_the_other_open_and_a_secondary_limit_closes_both() {
+        for (budget, other) in [(Budget::Rest, Budget::GraphQl), (Budget::GraphQl, Budget::Rest)] {
+            let (limits, _, token) = limits();
+            let spent = headers([("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1800000900")]);
+            limits.refused(&token, budget, &spent);
+            assert_eq!((limits.wait(&token, budget), limits.wait(&token, other)), (Some(seconds(900)), None));
+
+            limits.refused(&token, budget, &headers([("retry-after", "17")]));
+            assert_eq!(
+                (limits.wait(&token, budget), limits.wait(&token, other)),
+                (Some(seconds(900)), Some(seconds(17)))
+            );
+        }
     }
 
     #[test]

@@ -3,8 +3,9 @@
 //! Who asks is part of the type: [`GitHub::bot`] reads changes and posts reviews with the bot's token, [`GitHub::user`]
 //! manages webhooks and lists repositories with the token of whoever signed in. Tests swap the server, not the client.
 //!
-//! Nothing is retried here except a GET's page that looked truncated: a POST that failed may have happened, and only
-//! the caller knows how to find out.
+//! Nothing is retried here except reads that were too much at once: a page of files that looked truncated, a question
+//! in GraphQL that GitHub could not finish. A write that failed may have happened, and only the caller knows how to find
+//! out.
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -19,10 +20,14 @@ mod client;
 mod error;
 mod etag;
 mod files;
+mod graphql;
+mod history;
+mod knowledge;
 mod limits;
 mod oauth;
 pub mod pr_state;
 mod token;
+mod tree;
 mod types;
 mod user;
 mod wire;
@@ -34,7 +39,7 @@ mod tests;
 
 pub use bot::Bot;
 pub use error::{BoxError, GitHubError};
-pub use types::{Account, Hook, Issue, NewComment, PostedReview, PullSummary, Repository};
+pub use types::{Account, HistoryPage, Hook, Issue, KeyFiles, NewComment, PostedReview, PullSummary, Repository, Tree};
 pub use user::User;
 
 /// Admission to write to GitHub, shared by all replicas. Filled by `app` from the database.

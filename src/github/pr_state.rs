@@ -14,7 +14,10 @@ use std::{
 use chrono::{DateTime, Utc};
 use moka::{Expiry, future::Cache, ops::compute::Op, policy::EvictionPolicy};
 
-use crate::domain::{Clock, PrNumber, RepoName, pull_request::PrState};
+use crate::{
+    domain::{Clock, PrNumber, RepoName, pull_request::PrState},
+    telemetry::metrics::metrics,
+};
 
 const CAPACITY: u64 = 500;
 
@@ -98,6 +101,7 @@ impl PrStates {
     {
         let key = key(repo, number);
         if let Some(entry) = self.fresh(&key).await {
+            metrics().pr_state_cache.with_label_values(&["hit"]).inc();
             return Ok(self.known(Fetched { entry, cached: true }));
         }
         let flight = async {
@@ -108,7 +112,9 @@ impl PrStates {
             let (state, stamped) = fetch.await?;
             Ok(Fetched { entry: self.land(&key, state, stamped).await, cached: false })
         };
-        self.flights.try_get_with_by_ref(&key, flight).await.map(|fetched| self.known(fetched))
+        let known = self.flights.try_get_with_by_ref(&key, flight).await.map(|fetched| self.known(fetched));
+        metrics().pr_state_cache.with_label_values(&["miss"]).inc();
+        known
     }
 
     /// Takes what a signed delivery says, unless something newer is known.

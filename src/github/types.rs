@@ -2,7 +2,12 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::{CommitSha, HookId, PrNumber, RepoRef, review::Side};
+use crate::domain::{
+    CommitSha, HookId, PrNumber, RepoRef,
+    graph::{IssueFact, PullFact, TreeFile},
+    profile::Statistics,
+    review::Side,
+};
 
 /// A GitHub account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +35,8 @@ pub struct Repository {
     pub private: bool,
     /// Page for people.
     pub html_url: String,
+    /// The branch people start from.
+    pub default_branch: String,
     /// Last change.
     pub updated_at: Option<DateTime<Utc>>,
     /// Whether this token's account administers it (may manage webhooks).
@@ -90,6 +97,37 @@ pub struct PullSummary {
     pub draft: bool,
     /// When it last changed.
     pub updated_at: DateTime<Utc>,
+}
+
+/// Every file of a tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tree {
+    /// GitHub's name for what was read: the same name, the same tree.
+    pub sha: String,
+    /// Its files, by path. Links and other repositories inside this one (submodules) are not among them.
+    pub files: Vec<TreeFile>,
+}
+
+/// One page of what happened before, latest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryPage {
+    /// Merged pull requests, with their files (the first 100 of each) and the issues they close.
+    pub pulls: Vec<PullFact>,
+    /// The issues that these pull requests close.
+    pub issues: Vec<IssueFact>,
+    /// Give this for the next page; none on the last.
+    pub next: Option<String>,
+}
+
+/// The contents of some files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyFiles {
+    /// Path and text.
+    pub texts: Vec<(String, String)>,
+    /// Path, and why there is no text.
+    pub unread: Vec<(String, String)>,
+    /// What GitHub counts about the repository.
+    pub statistics: Option<Statistics>,
 }
 
 /// An issue.

@@ -5,16 +5,18 @@ use serde::Deserialize;
 
 use super::{Account, GitHubError, Hook, Issue, PostedReview, PullSummary, Repository};
 use crate::domain::{
-    CommitSha, HookId, PrNumber, RepoId, RepoName, RepoRef,
+    CommitSha, HookId, PrNumber, RepoId, RepoName, RepoRef, graph,
     pull_request::{ChangedFile, FileStatus, PrState, PullRequest},
 };
 
 /// What GitHub's pages call the author of what a deleted account wrote.
-const GHOST: &str = "ghost";
+pub(super) const GHOST: &str = "ghost";
 
 #[derive(Deserialize)]
 struct Login {
     login: String,
+    #[serde(default, rename = "type")]
+    kind: String,
 }
 
 #[derive(Deserialize)]
@@ -39,6 +41,8 @@ pub(super) struct Repo {
     description: Option<String>,
     private: bool,
     html_url: String,
+    #[serde(default)]
+    default_branch: String,
     updated_at: Option<DateTime<Utc>>,
     permissions: Option<Permissions>,
 }
@@ -61,6 +65,7 @@ impl TryFrom<Repo> for Repository {
             description: repo.description,
             private: repo.private,
             html_url: repo.html_url,
+            default_branch: repo.default_branch,
             updated_at: repo.updated_at,
             admin: may.admin,
             push: may.push,
@@ -141,7 +146,9 @@ impl TryFrom<Pull> for PullRequest {
             html_url: pull.html_url,
             state,
             draft: pull.draft.unwrap_or(false),
+            author_is_bot: pull.user.as_ref().is_some_and(|user| user.kind == "Bot"),
             author: pull.user.map_or_else(|| GHOST.to_owned(), |user| user.login),
+            merged_at: pull.merged_at,
             head: CommitSha(pull.head.sha),
             branch: pull.head.branch,
             base_ref: pull.base.branch,
@@ -251,6 +258,22 @@ struct WebhookConfig {
 impl From<Webhook> for Hook {
     fn from(hook: Webhook) -> Self {
         Self { id: HookId(hook.id), url: hook.config.url.unwrap_or_default(), active: hook.active }
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Contributor {
+    login: Option<String>,
+    #[serde(default, rename = "type")]
+    kind: String,
+    contributions: i64,
+}
+
+impl Contributor {
+    /// None for bots and for people without an account.
+    pub(super) fn person(self) -> Option<graph::Contributor> {
+        let login = self.login.filter(|login| self.kind != "Bot" && !login.ends_with("[bot]"))?;
+        Some(graph::Contributor { login, contributions: self.contributions })
     }
 }
 

@@ -1,5 +1,6 @@
 //! What each event and task means: one piece of work in, one outcome out. Everything here is safe to run twice.
 
+mod issue;
 mod pull_request;
 mod task;
 
@@ -16,22 +17,30 @@ use crate::{
 
 /// Runs one piece of work.
 pub async fn handle(app: &App, claimed: Claimed) -> Result<Outcome, Failure> {
-    if !still_connected(app, claimed.installation).await? {
-        return Ok(Outcome::ignored("disconnected"));
-    }
     match claimed.work {
         Work::Delivery { event, payload, .. } => {
+            if !still_connected(app, claimed.installation).await? {
+                return Ok(Outcome::ignored("disconnected"));
+            }
             let event = webhook::reread(&event, &payload)
                 .map_err(|error| Failure::Again { retry: Retry::Count, error: error.to_string() })?;
             // No wildcard arm: a new event must be placed.
             match event {
-                Event::PullRequest(event) => pull_request::handle(app, claimed.lease, event).await,
+                Event::PullRequest(event) => {
+                    pull_request::handle(app, claimed.lease, claimed.installation, event).await
+                }
+                Event::Issue(event) => issue::handle(app, claimed.installation, event).await,
                 Event::Ping(_) => Ok(Outcome::completed("pong")),
                 Event::Ignored(ignored) => Ok(Outcome::ignored(ignored.reason.code())),
             }
         }
         Work::Task { id, kind, repo, number, payload } => {
-            task::handle(app, claimed.lease, task::Task { id, kind, repo, number, payload }).await
+            task::handle(
+                app,
+                claimed.lease,
+                task::Task { id, installation: claimed.installation, kind, repo, number, payload },
+            )
+            .await
         }
     }
 }

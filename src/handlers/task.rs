@@ -1,9 +1,10 @@
 //! Tasks: what people and nectr itself asked for.
 
+use super::pull_request;
 use crate::{
     app::App,
-    domain::{PrNumber, RepoRef, TaskId, retry::Retry},
-    review,
+    domain::{InstallationId, PrNumber, RepoRef, TaskId, retry::Retry, task::TaskKind},
+    knowledge, review,
     store::{
         outcome::{Failure, Outcome},
         work::Lease,
@@ -13,6 +14,7 @@ use crate::{
 /// A task, as claimed.
 pub(super) struct Task {
     pub id: TaskId,
+    pub installation: InstallationId,
     pub kind: String,
     pub repo: Option<RepoRef>,
     pub number: Option<PrNumber>,
@@ -20,14 +22,42 @@ pub(super) struct Task {
 }
 
 pub(super) async fn handle(app: &App, lease: Lease, task: Task) -> Result<Outcome, Failure> {
-    match (task.kind.as_str(), task.repo, task.number) {
-        ("review", Some(repo), Some(number)) => {
+    let (Some(kind), Some(repo)) = (TaskKind::parse(&task.kind), task.repo) else {
+        return Err(unknown(&task.kind));
+    };
+    let installation = task.installation;
+    match kind {
+        TaskKind::Review => {
+            if !super::still_connected(app, installation).await? {
+                return Ok(DISCONNECTED);
+            }
+            let number = task.number.ok_or_else(|| unknown(&task.kind))?;
             let again = task.payload["force"].as_bool().unwrap_or(false).then_some(task.id);
-            review::run(app, lease, &review::Request { repo, number, hint: None, again }).await
+            let request = review::Request { repo, number, hint: None, again };
+            pull_request::review(app, lease, installation, &request).await
         }
-        (kind, ..) => {
-            let error = format!("this version does not know the task {kind:?}");
-            Err(Failure::Again { retry: Retry::Count, error })
+        TaskKind::Graph | TaskKind::History | TaskKind::Scan => {
+            let Some(repo) = present(app, installation, repo).await? else { return Ok(DISCONNECTED) };
+            match kind {
+                TaskKind::Graph => knowledge::build(app, lease, installation, &repo).await,
+                TaskKind::History => knowledge::history(app, lease, &repo, task.payload).await,
+                _ => knowledge::scan(app, &repo).await,
+            }
         }
+        // It was true when it was learned, and stays so.
+        TaskKind::Learn => knowledge::put_off(app, &repo, task.payload).await,
     }
+}
+
+const DISCONNECTED: Outcome = Outcome::ignored("disconnected");
+
+/// The repository as it is called now, if anybody has it connected: work on a whole repository is everybody's, whoever
+/// asked first. The operator's repositories are not connected, and go by the name they had.
+async fn present(app: &App, installation: InstallationId, repo: RepoRef) -> Result<Option<RepoRef>, Failure> {
+    let connected = app.store.connected_repository(repo.id).await?;
+    Ok(connected.or_else(|| (installation == InstallationId::OPERATOR).then_some(repo)))
+}
+
+fn unknown(kind: &str) -> Failure {
+    Failure::Again { retry: Retry::Count, error: format!("this version does not know the task {kind:?}") }
 }

@@ -69,6 +69,20 @@ impl Inbox {
         Ok(id)
     }
 
+    /// As [`Inbox::enqueue`], but a task that runs is run once more when it has ended.
+    pub async fn enqueue_again(&self, task: NewTask) -> Result<TaskId, StoreError> {
+        let id = self.store.enqueue_again(&task).await?;
+        self.wake();
+        Ok(id)
+    }
+
+    /// As [`Inbox::enqueue`], due only after `wait`.
+    pub async fn enqueue_later(&self, task: NewTask, wait: Duration) -> Result<TaskId, StoreError> {
+        let id = self.store.enqueue_later(&task, wait).await?;
+        self.wake();
+        Ok(id)
+    }
+
     /// Tells a sleeping worker that something may be due.
     pub fn wake(&self) {
         self.wake.notify_one();

@@ -3,7 +3,14 @@
 //! The handler runs in a task of its own: a panic is a failed attempt, a lost lease or a shutdown stops it at its next
 //! await. Whatever it did on GitHub by then is guarded by the effect rows, so stopping anywhere is safe.
 
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use chrono::{DateTime, Utc};
 
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -15,8 +22,9 @@ use crate::{
         Store, StoreError,
         lease::End,
         outcome::{Failure, Outcome},
-        work::{Claimed, LEASE, Lease},
+        work::{Claimed, LEASE, Lease, Source},
     },
+    telemetry::metrics::metrics,
 };
 
 type Run = Pin<Box<dyn Future<Output = Result<Outcome, Failure>> + Send>>;
@@ -96,7 +104,7 @@ impl Workers {
         let Some(claimed) = store.claim().await? else { return Ok(false) };
         // There may be more: let the next sleeping worker look.
         self.inbox.wake();
-        let lease = claimed.lease;
+        let (lease, received_at, started) = (claimed.lease, claimed.received_at, Instant::now());
         let attempts = i32::try_from(claimed.attempts).unwrap_or(i32::MAX);
         let end = match self.attend(claimed, shutdown).await {
             Attended::HandBack => End::HandedBack,
@@ -117,7 +125,24 @@ impl Workers {
             }
         };
         self.record(lease, &end).await;
+        self.note(lease, &end, received_at, started.elapsed());
         Ok(true)
+    }
+
+    fn note(&self, lease: Lease, end: &End, received_at: DateTime<Utc>, took: Duration) {
+        let result = match end {
+            End::Finished { status, outcome } => {
+                if lease.source == Source::Delivery && outcome == "reviewed" {
+                    let age = (self.inbox.clock().now() - received_at).to_std().unwrap_or_default();
+                    metrics().review_seconds.observe(age.as_secs_f64());
+                }
+                status.as_str()
+            }
+            End::Failed { .. } => "failed",
+            End::Parked { .. } => "parked",
+            End::HandedBack => "handed_back",
+        };
+        metrics().worked(lease.source.as_str(), result, took);
     }
 
     /// Runs the handler while keeping the lease alive.

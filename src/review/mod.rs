@@ -3,6 +3,7 @@
 //! [`run`] is safe to repeat from any point: what it intends is on disk before GitHub is told ([`publish`]), and what it
 //! reads is read again. A webhook only says *look*; what is reviewed is what GitHub shows now.
 
+pub mod context;
 pub mod judge;
 pub mod publish;
 pub mod render;
@@ -10,13 +11,14 @@ pub mod rules;
 #[cfg(test)]
 pub(crate) mod samples;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     app::App,
     domain::{
         PrNumber, RepoRef, TaskId,
         event::PullHint,
+        graph::PullFact,
         pull_request::{PrState, PullRequest},
         retry::Retry,
     },
@@ -53,27 +55,43 @@ impl Request {
 /// GitHub's API may show a pull request as it was before the event; how long until we look again.
 const LAG: Duration = Duration::from_secs(10);
 
+/// How a review ended, and what was seen of the pull request on the way: the code graph wants to know.
+#[derive(Debug)]
+pub struct Ended {
+    /// What became of the work.
+    pub outcome: Outcome,
+    /// What the graph should learn, if the pull request was read.
+    pub learned: Option<PullFact>,
+}
+
+impl From<Outcome> for Ended {
+    fn from(outcome: Outcome) -> Self {
+        Self { outcome, learned: None }
+    }
+}
+
 /// Reviews the pull request's present head, once.
 #[tracing::instrument(skip_all, fields(repo = %request.repo.name, pr = request.number.0))]
-pub async fn run(app: &App, lease: Lease, request: &Request) -> Result<Outcome, Failure> {
+pub async fn run(app: &App, lease: Lease, request: &Request) -> Result<Ended, Failure> {
     if let Some((at, head)) = request.hint.as_ref().and_then(|hint| hint.updated_at.zip(hint.head.as_ref()))
         && app.store.newer_review_waits(request.repo.id, request.number, at, head).await?
     {
-        return Ok(Outcome::superseded());
+        return Ok(Outcome::superseded().into());
     }
     let bot = app.github.bot();
     let pull = match bot.pull(&request.repo.name, request.number).await {
         Ok(pull) if pull.repo.id == request.repo.id => pull,
         // The name has gone to another repository.
-        Ok(_) | Err(GitHubError::NotFound { .. }) => return Ok(Outcome::completed("gone")),
+        Ok(_) | Err(GitHubError::NotFound { .. }) => return Ok(Outcome::completed("gone").into()),
         Err(error) => return Err(error.into()),
     };
+    let site = app.config.github.server_url.as_str();
     app.pr_states.learn(&pull.repo.name, pull.number, pull.state, pull.updated_at).await;
     // Reopened, closed or renamed: what is listed of it by now is told of the pull request as it is.
     app.store.pull_changed(pull.repo.id, pull.number, pull.state, Some(&pull.title)).await?;
     if let Some(outcome) = moot(app, lease, request, &pull).await? {
         publish::settle_leftovers(app, lease, &pull.repo, pull.number, None).await?;
-        return Ok(outcome);
+        return Ok(Ended { outcome, learned: Some(PullFact::of(&pull, None, site)) });
     }
     let key = key(&pull, request);
     publish::settle_leftovers(app, lease, &pull.repo, pull.number, Some(&key)).await?;
@@ -81,43 +99,58 @@ pub async fn run(app: &App, lease: Lease, request: &Request) -> Result<Outcome, 
     if let Some(effect) = known.filter(|effect| effect.state == EffectState::Done) {
         let same_head = request.hint.as_ref().is_none_or(|hint| hint.head.as_ref() == Some(&pull.head));
         return Ok(match (effect.mine, same_head) {
-            (true, _) => Outcome::completed("reviewed"),
-            (false, true) => Outcome::completed("already_reviewed"),
-            (false, false) => Outcome::superseded(),
+            // Killed after posting: what was learned may have died with it.
+            (true, _) => {
+                let files = bot.files(&pull.repo.name, pull.number).await?;
+                learned(app, "reviewed", &pull, PullFact::of(&pull, Some(&files), site)).await?
+            }
+            // Reopened, perhaps: there is nothing to say, but something to remember.
+            (false, same) => {
+                let outcome = if same { Outcome::completed("already_reviewed") } else { Outcome::superseded() };
+                Ended { outcome, learned: Some(PullFact::of(&pull, None, site)) }
+            }
         });
     }
 
     let files = match bot.files(&pull.repo.name, pull.number).await {
         Ok(files) => files,
-        Err(GitHubError::NotFound { .. }) => return Ok(Outcome::completed("gone")),
+        Err(GitHubError::NotFound { .. }) => return Ok(Outcome::completed("gone").into()),
         Err(error) => return Err(error.into()),
     };
-    let judgement = {
-        let pull = pull.clone();
-        tokio::task::spawn_blocking(move || judge::judge(&pull, &files))
-            .await
-            .map_err(|error| Failure::Again { retry: Retry::Count, error: error.to_string() })?
+    let files = Arc::new(files);
+    let fact = PullFact::of(&pull, Some(&files), site);
+    let (judgement, context) = {
+        let (pull_too, files_too) = (pull.clone(), files.clone());
+        let judging = tokio::task::spawn_blocking(move || judge::judge(&pull_too, &files_too));
+        tokio::join!(judging, context::gather(app, &pull, &fact, &files))
     };
+    let judgement = judgement.map_err(|error| Failure::Again { retry: Retry::Count, error: error.to_string() })?;
     let own = pull.author.eq_ignore_ascii_case(&bot.account().await?.login);
     let event = judge::event(judgement.verdict, own, app.config.review_approve, pull.from_fork);
-    let rendered = render::render(&pull, &judgement, &key);
+    let rendered = render::render(&pull, &judgement, &context, &key);
     let publication = Publication {
         draft: draft(&pull, &judgement, &rendered, event),
         comments: rendered.comments,
-        without_comments: render::render(&pull, &in_body(judgement), &key).body,
+        without_comments: render::render(&pull, &in_body(judgement), &context, &key).body,
         key,
         asked: request.asked(),
     };
     match publish::publish(app, lease, &pull, publication).await? {
-        Published::Posted => Ok(Outcome::completed("reviewed")),
-        Published::Already => Ok(Outcome::completed("already_reviewed")),
+        Published::Posted => learned(app, "reviewed", &pull, fact).await,
+        Published::Already => learned(app, "already_reviewed", &pull, fact).await,
         Published::Moved => {
             // Whoever pushed has sent, or will send, a delivery about the new head; this one looks again all the same,
             // because that delivery may be lost.
             Err(Failure::Again { retry: Retry::Park(Duration::ZERO), error: "the head moved during the review".into() })
         }
-        Published::Cancelled => Ok(Outcome::completed("cancelled")),
+        Published::Cancelled => Ok(Outcome::completed("cancelled").into()),
     }
+}
+
+/// Done: what the graph learns has the verdict, as it is on disk.
+async fn learned(app: &App, outcome: &'static str, pull: &PullRequest, fact: PullFact) -> Result<Ended, Failure> {
+    let verdict = app.store.posted_verdict(pull.repo.id, pull.number, &pull.head).await?;
+    Ok(Ended { outcome: Outcome::completed(outcome), learned: Some(PullFact { verdict, ..fact }) })
 }
 
 /// Why there is nothing to review, if so.

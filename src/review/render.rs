@@ -3,6 +3,7 @@
 //! What an author wrote (paths, reasons) appears only as inert text: it pings nobody, closes nothing, commands no bot,
 //! and holds no secret. Whatever happens, the hidden marker is the last line, so that a review can be recognised.
 
+mod context;
 mod fit;
 mod inert;
 mod marker;
@@ -15,6 +16,7 @@ use self::{
     inert::{code, text},
 };
 use super::{
+    context::Context,
     judge::{FEW, Judgement, Why},
     rules::{place::Left, secret},
 };
@@ -44,10 +46,11 @@ pub struct Rendered {
 }
 
 /// Writes the review; `key` goes into its hidden marker.
-pub fn render(pull: &PullRequest, judgement: &Judgement, key: &str) -> Rendered {
+pub fn render(pull: &PullRequest, judgement: &Judgement, context: &Context, key: &str) -> Rendered {
     let told = Told::new(judgement);
     let mut sections = vec![headline(pull, judgement, &told)];
     sections.extend(findings(&told));
+    sections.extend(context::section(context));
     sections.extend(coverage(pull, judgement));
     sections.extend(suppressed(judgement));
     sections.extend(troubles(judgement));

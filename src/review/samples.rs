@@ -33,6 +33,8 @@ pub(crate) fn pull(files: &[ChangedFile]) -> PullRequest {
         state: PrState::Open,
         draft: false,
         author: "mona".to_owned(),
+        author_is_bot: false,
+        merged_at: None,
         head: CommitSha("0123456789abcdef0123456789abcdef01234567".to_owned()),
         branch: "queue".to_owned(),
         from_fork: false,

@@ -7,8 +7,9 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Sandbox,
     ask::Ask,
+    graphql,
     reply::{Reply, problem},
-    rest::API_PREFIX,
+    rest::{API_PREFIX, short_path},
 };
 
 /// How a request goes wrong.
@@ -88,7 +89,7 @@ impl Sandbox {
     }
 
     /// The next request that matches goes wrong. `pattern` is a method and a path below the API root, `*` standing for
-    /// one segment and a final `**` for any rest: `"POST /repos/*/*/pulls/*/reviews"`, `"* /user"`, `"GET /**"`. The
+    /// one segment and a final `**` for any rest: `"POST /repos/*/*/pulls/*/reviews"`, `"* /user"`, `"GET /**"`. Questions in GraphQL are `"POST /graphql"`. The
     /// site's paths count from its root: `"POST /login/oauth/access_token"`.
     pub fn fail_next(&self, pattern: &str, failure: Failure) {
         self.fail_times(1, pattern, failure);
@@ -137,7 +138,7 @@ impl Faults {
             self.planned.retain(|plan| plan.times > 0);
             return Some(failure);
         }
-        let chaos = self.chaos.as_mut().filter(|_| ask.path.starts_with(API_PREFIX))?;
+        let chaos = self.chaos.as_mut().filter(|_| ask.path.starts_with(API_PREFIX) || ask.path == graphql::PATH)?;
         if chaos.draw() % 100 >= chaos.percent {
             return None;
         }
@@ -188,7 +189,7 @@ pub fn matches(pattern: &str, method: &str, path: &str) -> bool {
     if wanted != "*" && !wanted.eq_ignore_ascii_case(method) {
         return false;
     }
-    let mut have = path.strip_prefix(API_PREFIX).unwrap_or(path).split('/');
+    let mut have = short_path(path).split('/');
     for want in route.split('/') {
         match (want, have.next()) {
             ("**", Some(_)) => return true,

@@ -1,4 +1,4 @@
-//! GitHub's two rate limits: requests per hour and token, and content created per minute and account.
+//! GitHub's rate limits: requests per hour and token, for each API its own, and content created per minute and account.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -16,9 +16,16 @@ const HOURLY: i64 = 5_000;
 
 #[derive(Default)]
 pub struct Limits {
-    primary: BTreeMap<String, Primary>,
+    primary: BTreeMap<(Purse, String), Primary>,
     content_per_minute: Option<usize>,
     content: BTreeMap<i64, VecDeque<DateTime<Utc>>>,
+}
+
+/// Which API a request is paid to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Purse {
+    Rest,
+    GraphQl,
 }
 
 struct Primary {
@@ -27,10 +34,9 @@ struct Primary {
 }
 
 impl Sandbox {
-    /// `token` has this many requests left until `reset`, when it gets 5,000 again. Answers 304 cost nothing.
+    /// `token` has this many requests to the REST API left until `reset`, when it gets 5,000 again. Answers 304 cost nothing.
     pub fn rate_limit(&self, token: &str, remaining: u32, reset: DateTime<Utc>) {
-        let primary = Primary { remaining: remaining.into(), reset };
-        self.lock().limits.primary.insert(token.to_owned(), primary);
+        self.lock().limits.set(Purse::Rest, token, remaining, reset);
     }
 
     /// At most this many reviews and comments a minute for each account (GitHub's limit is about 80); more are answered
@@ -40,13 +46,21 @@ impl Sandbox {
     }
 }
 
+impl Limits {
+    pub fn set(&mut self, purse: Purse, token: &str, remaining: u32, reset: DateTime<Utc>) {
+        self.primary.insert((purse, token.to_owned()), Primary { remaining: remaining.into(), reset });
+    }
+
+    fn of(&mut self, purse: Purse, ask: &Ask) -> Option<&mut Primary> {
+        self.primary.get_mut(&(purse, ask.token.clone()?))
+    }
+}
+
 impl World {
     /// Refuses a token that has used up its hour.
-    pub fn check_rate(&mut self, ask: &Ask) -> Result<(), Reply> {
+    pub fn check_rate(&mut self, purse: Purse, ask: &Ask) -> Result<(), Reply> {
         let now = self.clock.now();
-        let Some(primary) = ask.token.as_ref().and_then(|token| self.limits.primary.get_mut(token)) else {
-            return Ok(());
-        };
+        let Some(primary) = self.limits.of(purse, ask) else { return Ok(()) };
         if now >= primary.reset {
             *primary = Primary { remaining: HOURLY, reset: now + TimeDelta::hours(1) };
         }
@@ -58,16 +72,16 @@ impl World {
     }
 
     /// Counts an answered request and says in its headers what is left.
-    pub fn charge(&mut self, ask: &Ask, reply: Reply) -> Reply {
+    pub fn charge(&mut self, purse: Purse, ask: &Ask, reply: Reply) -> Reply {
         let default_reset = self.clock.now() + TimeDelta::hours(1);
-        let (limit, remaining, reset) = match ask.token.as_ref().map(|token| self.limits.primary.get_mut(token)) {
-            Some(Some(primary)) => {
+        let (limit, remaining, reset) = match self.limits.of(purse, ask) {
+            Some(primary) => {
                 if reply.status != 304 {
                     primary.remaining = (primary.remaining - 1).max(0);
                 }
                 (HOURLY, primary.remaining, primary.reset)
             }
-            Some(None) => (HOURLY, HOURLY - 1, default_reset),
+            None if ask.token.is_some() => (HOURLY, HOURLY - 1, default_reset),
             None => (60, 59, default_reset),
         };
         reply
@@ -75,7 +89,7 @@ impl World {
             .with("x-ratelimit-remaining", remaining.to_string())
             .with("x-ratelimit-used", (limit - remaining).to_string())
             .with("x-ratelimit-reset", reset.timestamp().to_string())
-            .with("x-ratelimit-resource", "core")
+            .with("x-ratelimit-resource", if purse == Purse::GraphQl { "graphql" } else { "core" })
     }
 
     /// Takes a place for one review or comment, or refuses.

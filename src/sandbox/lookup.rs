@@ -86,15 +86,22 @@ impl World {
         [open, owner, granted, member].into_iter().flatten().max()
     }
 
-    /// The tree a branch, commit or `refs/...` names.
-    pub fn tree(&self, repo: &Repo, reference: &str) -> Option<Arc<Tree>> {
+    /// The commit that a branch, tag, commit, `HEAD` or `refs/...` names.
+    pub fn commit_of(&self, repo: &Repo, reference: &str) -> Option<String> {
+        let reference = if reference == "HEAD" { &repo.default_branch } else { reference };
         let short = reference.strip_prefix("refs/").unwrap_or(reference);
-        let short = short.strip_prefix("heads/").unwrap_or(short);
+        let branch = short.strip_prefix("heads/").unwrap_or(short);
+        let tag = short.strip_prefix("tags/").unwrap_or(short);
         let of_pull = short.strip_prefix("pull/").and_then(|rest| rest.strip_suffix("/head"));
-        let sha = match of_pull.and_then(|number| number.parse::<i64>().ok()) {
-            Some(number) => repo.pulls.get(&number)?.shown().head.clone(),
-            None => repo.branches.get(short).cloned().unwrap_or_else(|| short.to_owned()),
-        };
-        repo.trees.get(&sha).cloned()
+        if let Some(number) = of_pull.and_then(|number| number.parse::<i64>().ok()) {
+            return Some(repo.pulls.get(&number)?.shown().head.clone());
+        }
+        let named = repo.branches.get(branch).or_else(|| repo.tags.get(tag));
+        named.cloned().or_else(|| repo.trees.contains_key(short).then(|| short.to_owned()))
+    }
+
+    /// The tree of what a branch, tag, commit, `HEAD` or `refs/...` names.
+    pub fn tree(&self, repo: &Repo, reference: &str) -> Option<Arc<Tree>> {
+        repo.trees.get(&self.commit_of(repo, reference)?).cloned()
     }
 }

@@ -17,9 +17,13 @@ mod anchor;
 mod ask;
 mod books;
 mod change;
+mod closing;
 mod delivery;
 mod diff_media;
 mod faults;
+mod files;
+mod folders;
+mod graphql;
 pub mod http;
 mod limits;
 mod lookup;
@@ -33,6 +37,7 @@ mod show;
 mod sign_in;
 mod site;
 mod verbs;
+mod verbs_issue;
 mod verbs_repo;
 mod world;
 
@@ -101,7 +106,7 @@ impl Sandbox {
         &self.site.url
     }
 
-    /// Root of the REST API. It has a path, as on GitHub Enterprise Server, so that nobody gets away with dropping it.
+    /// Root of the REST API, with the GraphQL API beside it at `/api/graphql`. It has a path, as on GitHub Enterprise Server, so that nobody gets away with dropping it.
     pub fn api_url(&self) -> String {
         format!("{}{}", self.site.url, rest::API_PREFIX)
     }

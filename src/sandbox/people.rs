@@ -14,6 +14,11 @@ use super::{
 const DEFAULT_SCOPES: [&str; 3] = ["repo", "read:user", "user:email"];
 
 impl Sandbox {
+    /// What is made from now on is numbered from here, so that its repositories are unlike those of other worlds.
+    pub fn ids_from(&self, first: i64) {
+        self.lock().last_id = first;
+    }
+
     /// A person. Known already: the same one.
     pub fn user(&self, login: &str) -> AccountBuilder<'_> {
         let id = self.lock().ensure_account(login, Kind::User);
@@ -181,8 +186,8 @@ impl OrgBuilder<'_> {
 
 /// A repository being described.
 pub struct RepoBuilder<'a> {
-    github: &'a Sandbox,
-    id: i64,
+    pub(super) github: &'a Sandbox,
+    pub(super) id: i64,
 }
 
 impl RepoBuilder<'_> {
@@ -221,15 +226,6 @@ impl RepoBuilder<'_> {
         let user = self.github.lock().ensure_account(login, Kind::User);
         self.change(|repo| {
             repo.collaborators.remove(&user);
-        })
-    }
-
-    /// A file on the default branch.
-    pub fn file(self, path: &str, text: &str) -> Self {
-        self.change(|repo| {
-            if let Some(tree) = repo.branches.get(&repo.default_branch).and_then(|sha| repo.trees.get_mut(sha)) {
-                Arc::make_mut(tree).insert(path.to_owned(), text.as_bytes().into());
-            }
         })
     }
 
@@ -278,7 +274,7 @@ impl RepoBuilder<'_> {
         })
     }
 
-    fn change(self, edit: impl FnOnce(&mut Repo)) -> Self {
+    pub(super) fn change(self, edit: impl FnOnce(&mut Repo)) -> Self {
         edit(self.github.lock().repo_mut(self.id));
         self
     }
@@ -322,7 +318,13 @@ impl World {
             issues: BTreeMap::new(),
             comments: Vec::new(),
             branches: BTreeMap::from([("main".to_owned(), tip.clone())]),
+            tags: BTreeMap::new(),
             trees: BTreeMap::from([(tip, Arc::default())]),
+            folders: BTreeMap::new(),
+            gone_issues: BTreeMap::new(),
+            stars: 0,
+            contributions: BTreeMap::new(),
+            too_many_contributors: false,
             last_number: 0,
         };
         self.repos.insert(id, repo);

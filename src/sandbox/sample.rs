@@ -1,4 +1,6 @@
-//! The small world `nectr demo` shows: one shop, three pull requests a newcomer understands at a glance.
+//! The small world `nectr demo` shows: one shop with a little past, three pull requests a newcomer understands at a glance.
+
+mod history;
 
 use super::{Pr, Sandbox};
 
@@ -15,6 +17,8 @@ pub struct Sample {
     pub author: &'static str,
     /// What was opened so far.
     pub pulls: Vec<SamplePull>,
+    /// The issue that the first of them fixes.
+    lost_cents: i64,
 }
 
 /// One pull request of the sample world.
@@ -28,10 +32,11 @@ pub struct SamplePull {
     pub expect: Option<&'static str>,
 }
 
-/// Fills `github` with the people and the repository of the sample world; no pull request yet: see
-/// [`Sample::open_pulls`].
+/// Fills `github` with the people of the sample world, its repository and what happened there before; no open pull
+/// request yet: see [`Sample::open_pulls`].
 pub fn sample(github: &Sandbox) -> Sample {
-    let sample = Sample { repo: "acme/shop", admin: "octavia", bot: "nectr-bot", author: "sam", pulls: Vec::new() };
+    let (admin, bot, author) = ("octavia", "nectr-bot", "sam");
+    let mut sample = Sample { repo: "acme/shop", admin, bot, author, pulls: Vec::new(), lost_cents: 0 };
     github.user(sample.admin).named("Octavia Acme").email("octavia@acme.example");
     github.bot(sample.bot).named("nectr");
     github.user(sample.author).named("Sam Writer");
@@ -42,11 +47,12 @@ pub fn sample(github: &Sandbox) -> Sample {
         .admin(sample.admin)
         .write(sample.bot)
         .write(sample.author)
-        .file("Cargo.toml", "[package]\nname = \"shop\"\nversion = \"0.1.0\"\nedition = \"2024\"\n")
-        .file("README.md", "# Shop\n\nSells apples.\n")
-        .file("src/price.rs", PRICE)
-        .file("web/cart.test.ts", CART_TEST)
-        .file("config/payment.toml", PAYMENT);
+        .write("noor");
+    github.user("noor").named("Noor Seller");
+    history::tell(github, sample.repo);
+    sample.lost_cents = github.open_issue(sample.repo, "noor", "Half a cent is lost on every apple");
+    github.label_issue(sample.repo, sample.lost_cents, "bug");
+    github.open_issue(sample.repo, sample.admin, "Customers ask for a discount");
     github.browser_user(sample.admin);
     sample
 }
@@ -54,14 +60,11 @@ pub fn sample(github: &Sandbox) -> Sample {
 impl Sample {
     /// Opens the three pull requests; their deliveries are queued for whatever webhooks there are by now.
     pub fn open_pulls(&mut self, github: &Sandbox) {
+        let body = format!("Half a cent was lost on every apple.\n\nFixes #{}.", self.lost_cents);
         self.open("Round prices to the cent", None, |title| {
             let new = PRICE.replace("cents / 100", "(cents + 50) / 100");
             github.open_pull("acme/shop", |pr| {
-                pr.title(title)
-                    .author("sam")
-                    .branch("round-prices")
-                    .body("Half a cent was lost on every apple.")
-                    .modifies("src/price.rs", PRICE, &new)
+                pr.title(title).author("sam").branch("round-prices").body(&body).modifies("src/price.rs", PRICE, &new)
             })
         });
         self.open("Give a discount for ten apples", Some("a leftover dbg!, a focused test"), |title| {
@@ -82,11 +85,11 @@ impl Sample {
             let key = ["AKIA", "QX7Z", "M2PL", "T5WV", "R3KJ"].concat();
             let new = PAYMENT.replace("access_key = \"\"", &format!("access_key = \"{key}\""));
             github.open_pull("acme/shop", |pr| {
-                pr.title(title)
-                    .author("sam")
-                    .branch("payments")
-                    .modifies("README.md", "# Shop\n\nSells apples.\n", conflict)
-                    .modifies("config/payment.toml", PAYMENT, &new)
+                pr.title(title).author("sam").branch("payments").modifies("README.md", README, conflict).modifies(
+                    "config/payment.toml",
+                    PAYMENT,
+                    &new,
+                )
             })
         });
     }
@@ -97,6 +100,7 @@ impl Sample {
     }
 }
 
+const README: &str = "# Shop\n\nSells apples.\n";
 const PRICE: &str = include_str!("../../fixtures/demo/price.rs");
 const CART_TEST: &str = include_str!("../../fixtures/demo/cart.test.ts");
 const PAYMENT: &str = include_str!("../../fixtures/demo/payment.toml");

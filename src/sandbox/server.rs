@@ -106,7 +106,7 @@ fn record(world: &Mutex<World>, mut ask: Ask, status: u16) {
     if ask.user.is_none() {
         let _ = world.identify(&mut ask);
     }
-    let path = ask.path.strip_prefix(rest::API_PREFIX).unwrap_or(&ask.path).to_owned();
+    let path = rest::short_path(&ask.path).to_owned();
     let user = ask.user.map(|id| world.login(id).to_owned());
     for complaint in &ask.complaints {
         let line = format!("{} {path}: {complaint}", ask.method);

@@ -10,6 +10,9 @@ use super::{
     world::{Account, HeadRepo, HookInfo, Issue, Kind, Permission, Pull, PullState, Repo, StoredReview, World},
 };
 
+/// What every repository weighs on this GitHub's disk.
+pub const DISK_KILOBYTES: i64 = 108;
+
 /// GitHub's way to write a time.
 pub fn time(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%dT%H:%M:%SZ").to_string()
@@ -90,11 +93,12 @@ impl World {
             "created_at": time(repo.created_at), "updated_at": time(repo.updated_at),
             "pushed_at": time(repo.updated_at), "git_url": format!("git://{}.git", page),
             "ssh_url": format!("git@github.invalid:{name}.git"), "clone_url": format!("{page}.git"), "svn_url": page,
-            "homepage": null, "size": 108, "language": null, "license": null, "mirror_url": null, "topics": [],
+            "homepage": null, "size": DISK_KILOBYTES, "language": null, "license": null, "mirror_url": null, "topics": [],
         });
+        let (stars, forks) = (repo.stars, self.forks(repo));
         let counts = json!({
-            "stargazers_count": 0, "watchers_count": 0, "forks_count": 0, "open_issues_count": open_issues,
-            "forks": 0, "open_issues": open_issues, "watchers": 0, "has_issues": true, "has_projects": true,
+            "stargazers_count": stars, "watchers_count": stars, "forks_count": forks, "open_issues_count": open_issues,
+            "forks": forks, "open_issues": open_issues, "watchers": stars, "has_issues": true, "has_projects": true,
             "has_downloads": true, "has_wiki": true, "has_pages": false, "has_discussions": false,
             "archived": false, "disabled": false, "allow_forking": true, "is_template": false,
             "web_commit_signoff_required": false,
@@ -114,6 +118,11 @@ impl World {
             json!({"permissions": {"admin": admin, "maintain": admin, "push": push, "triage": push, "pull": true}})
         });
         merged([identity, counts, links, permissions.unwrap_or_default()])
+    }
+
+    /// How many repositories were forked from this one.
+    pub fn forks(&self, repo: &Repo) -> usize {
+        self.repos.values().filter(|fork| fork.parent == Some(repo.id) && !fork.deleted).count()
     }
 
     /// A webhook; its secret is masked, as GitHub does.

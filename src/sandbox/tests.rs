@@ -3,10 +3,13 @@
 
 mod anchors;
 mod faults;
+mod graphql;
+mod issues;
 mod patches;
 mod reads;
 mod reviews;
 mod sign_in;
+mod trees;
 mod webhooks;
 
 use serde_json::{Value, json};

@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use super::{
     Pr, Sandbox,
-    change::{Change, Files, NewPull, Row},
-    world::{HeadRepo, Kind, Pull, PullState, Tree, World},
+    change::{Files, NewPull, Row},
+    files::apply,
+    world::{HeadRepo, Kind, Pull, PullState, World},
 };
 
 impl Sandbox {
@@ -91,19 +92,18 @@ impl Sandbox {
         });
     }
 
-    /// Merged by the repository's owner: `pull_request.closed` with `merged`.
+    /// Merged by the repository's owner: its changes come to the base branch, `pull_request.closed` with `merged`, and
+    /// `issues.closed` for each issue of the repository that its text fixes, if that is the default branch.
     #[track_caller]
     pub fn merge(&self, pr: Pr) {
         let (by, commit) = {
             let mut world = self.lock();
-            let commit = world.next_sha();
-            let (head, base) = (world.pull(pr).now.head.clone(), world.pull(pr).now.base_ref.clone());
-            let repo = world.repo_mut(pr.repo);
-            if let Some(tree) = repo.trees.get(&head).cloned() {
-                repo.trees.insert(commit.clone(), tree);
-                repo.branches.insert(base, commit.clone());
-            }
-            (repo.owner, commit)
+            let pull = world.pull(pr);
+            let (base, changes) = (pull.now.base_ref.clone(), pull.changes.clone());
+            let (author, commits) = (pull.author, pull.now.commits);
+            let commit = world.advance(pr.repo, &base, &changes);
+            world.count_commits(pr.repo, &base, author, commits);
+            (world.repo(pr.repo).owner, commit)
         };
         self.update(pr, "closed", json!({}), |state| {
             state.open = false;
@@ -112,6 +112,7 @@ impl Sandbox {
             state.merged_by = Some(by);
             state.merge_commit = Some(commit);
         });
+        self.lock().close_what_it_fixes(pr);
     }
 
     /// `pull_request.reopened`.
@@ -252,19 +253,6 @@ impl World {
         fork
     }
 
-    /// The tip of a branch, which is made from the default one if need be.
-    fn tip(&mut self, repo: i64, branch: &str) -> String {
-        if let Some(sha) = self.repo(repo).branches.get(branch) {
-            return sha.clone();
-        }
-        let sha = self.next_sha();
-        let repo = self.repo_mut(repo);
-        let tree = repo.branches.get(&repo.default_branch).and_then(|tip| repo.trees.get(tip)).cloned();
-        repo.trees.insert(sha.clone(), tree.unwrap_or_default());
-        repo.branches.insert(branch.to_owned(), sha.clone());
-        sha
-    }
-
     /// Makes a commit of what the pull request changes by now, as its new head.
     fn commit(&mut self, pr: Pr) -> String {
         let (sha, at) = (self.next_sha(), self.stamp());
@@ -323,24 +311,4 @@ impl World {
         }
         payload
     }
-}
-
-/// The tree after `changes`; what they take for granted is put into `base` if it is not there.
-fn apply(base: &mut Tree, changes: &BTreeMap<String, Change>) -> Tree {
-    for (path, change) in changes {
-        if let Some(old) = &change.old {
-            base.entry(change.from.as_ref().unwrap_or(path).clone()).or_insert_with(|| old.as_bytes().into());
-        }
-    }
-    let mut head = base.clone();
-    for (path, change) in changes {
-        if let Some(from) = &change.from {
-            head.remove(from);
-        }
-        match &change.new {
-            Some(new) => head.insert(path.clone(), new.as_bytes().into()),
-            None => head.remove(path),
-        };
-    }
-    head
 }

@@ -17,6 +17,7 @@ use super::{
     change::{Change, Row},
     delivery::{Delivery, Pings, Sent},
     faults::Faults,
+    folders::Folders,
     limits::Limits,
     sign_in::SignIn,
 };
@@ -93,7 +94,43 @@ pub struct Token {
     pub revoked: bool,
 }
 
-pub type Tree = BTreeMap<String, Arc<[u8]>>;
+/// Every file of a commit by its path.
+pub type Tree = BTreeMap<String, File>;
+
+/// What a commit holds at a path.
+#[derive(Debug, Clone)]
+pub struct File {
+    pub mode: Mode,
+    /// Its bytes; of a link, where it leads; of a submodule, nothing.
+    pub bytes: Arc<[u8]>,
+    /// git's name for the bytes; of a submodule, its commit.
+    pub sha: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    Plain,
+    Executable,
+    Link,
+    Submodule,
+}
+
+impl File {
+    pub fn new(mode: Mode, bytes: &[u8]) -> Self {
+        Self { mode, sha: digest(bytes), bytes: bytes.into() }
+    }
+
+    pub fn text(text: &str) -> Self {
+        Self::new(Mode::Plain, text.as_bytes())
+    }
+}
+
+/// Where an issue went.
+#[derive(Debug, Clone, Copy)]
+pub enum Gone {
+    Deleted,
+    Transferred { repo: i64, number: i64 },
+}
 
 #[derive(Debug, Clone)]
 pub struct Repo {
@@ -116,7 +153,16 @@ pub struct Repo {
     pub issues: BTreeMap<i64, Issue>,
     pub comments: Vec<IssueComment>,
     pub branches: BTreeMap<String, String>,
+    pub tags: BTreeMap<String, String>,
     pub trees: BTreeMap<String, Arc<Tree>>,
+    /// The folders of the trees that were listed, by commit.
+    pub folders: BTreeMap<String, Arc<Folders>>,
+    pub gone_issues: BTreeMap<i64, Gone>,
+    pub stars: i64,
+    /// Commits on the default branch, by author.
+    pub contributions: BTreeMap<i64, i64>,
+    /// GitHub does not count those.
+    pub too_many_contributors: bool,
     pub last_number: i64,
 }
 
@@ -218,8 +264,12 @@ pub struct World {
     pub books: Books,
     /// Patch lines in one answer after which further rows come back empty.
     pub truncate_rows_after: Option<usize>,
+    /// Entries in one recursive listing of a tree.
+    pub truncate_trees: usize,
+    /// Rows of a page in GraphQL above which the question is too much.
+    pub largest_page: Option<i64>,
     last_stamp: DateTime<Utc>,
-    last_id: i64,
+    pub last_id: i64,
 }
 
 impl World {
@@ -240,6 +290,8 @@ impl World {
             limits: Limits::default(),
             books: Books::default(),
             truncate_rows_after: None,
+            truncate_trees: super::files::MOST_ENTRIES,
+            largest_page: None,
             last_id: 1_000,
         }
     }

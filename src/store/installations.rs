@@ -127,6 +127,14 @@ impl Store {
         self.all(active(user)).await
     }
 
+    /// The name under which a repository is connected now, by whomever; none if it is not.
+    pub async fn connected_repository(&self, repo: RepoId) -> Result<Option<RepoRef>, StoreError> {
+        use entity::Column;
+        let active = Column::State.eq(InstallationState::Active.as_str());
+        let row = newest().filter(Column::RepoId.eq(repo.0)).filter(active).one(self.read()).await?;
+        Ok(row.map(Installation::try_from).transpose()?.map(|installation| installation.repo))
+    }
+
     /// The user's installations, past ones included, newest first.
     pub async fn installations_of(&self, user: UserId) -> Result<Vec<Installation>, StoreError> {
         use entity::Column;

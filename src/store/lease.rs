@@ -132,6 +132,9 @@ impl Store {
         outcome: Option<&str>,
         error: Option<&str>,
     ) -> Result<(), StoreError> {
+        if self.runs_again(tx, lease).await? {
+            return Ok(());
+        }
         let sql = format!(
             "UPDATE {} SET status = $2, due_at = NULL, finished_at = $3, outcome = $4, last_error = $5, \
              parked_since = NULL WHERE id = $1",

@@ -26,10 +26,12 @@ const MIGRATION_LOCK: i64 = 0x6e65_6374_7201;
 pub mod access;
 pub mod deliveries;
 pub mod effects;
+pub mod graph;
 pub mod installations;
 pub mod intake;
 pub mod lease;
 pub mod outcome;
+pub mod profiles;
 pub mod reviews;
 pub mod sessions;
 pub mod tasks;
@@ -66,6 +68,8 @@ struct Inner {
     write: DatabaseConnection,
     gate: Gate,
     clock: Clock,
+    /// Where it lies, on SQLite.
+    path: Option<PathBuf>,
     /// Held for the life of the process, so that a second one on the same SQLite file is refused.
     _lock: Option<std::fs::File>,
 }
@@ -116,7 +120,9 @@ impl Store {
             options.max_connections(16).acquire_timeout(Duration::from_secs(4)).sqlx_logging(false);
             let pool = Database::connect(options).await?;
             let gate = Gate::new();
-            Ok(Self { inner: Arc::new(Inner { read: pool.clone(), write: pool, gate, clock, _lock: None }) })
+            Ok(Self {
+                inner: Arc::new(Inner { read: pool.clone(), write: pool, gate, clock, path: None, _lock: None }),
+            })
         }
     }
 
@@ -155,20 +161,24 @@ impl Store {
         };
         let write = Database::connect(pool(1)).await?;
         let read = Database::connect(pool(4)).await?;
-        Ok(Self { inner: Arc::new(Inner { read, write, gate: Gate::new(), clock, _lock: lock }) })
+        Ok(Self { inner: Arc::new(Inner { read, write, gate: Gate::new(), clock, path: Some(path), _lock: lock }) })
     }
 
     /// Brings the schema up to date. Each migration runs in a transaction; on PostgreSQL replicas take turns.
     pub async fn migrate(&self) -> Result<(), StoreError> {
+        self.migrate_with::<Migrator>(MIGRATION_LOCK).await
+    }
+
+    async fn migrate_with<M: MigratorTrait>(&self, lock: i64) -> Result<(), StoreError> {
         let tx = match self.backend() {
             DbBackend::Postgres => {
                 let tx = self.inner.write.begin().await?;
-                tx.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")).await?;
+                tx.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({lock})")).await?;
                 Some(tx)
             }
             _ => None,
         };
-        Migrator::up(&self.inner.write, None).await?;
+        M::up(&self.inner.write, None).await?;
         if let Some(tx) = tx {
             tx.commit().await?;
         }

@@ -265,6 +265,22 @@ impl Store {
         entity::Entity::find_by_id(id.0).one(self.read()).await?.map(ReviewRow::try_from).transpose()
     }
 
+    /// What was concluded about a head, and when that was posted; the latest, if it was reviewed more than once.
+    pub async fn posted_verdict(
+        &self,
+        repo: RepoId,
+        number: PrNumber,
+        head: &CommitSha,
+    ) -> Result<Option<(Verdict, DateTime<Utc>)>, StoreError> {
+        let sql = "SELECT verdict, posted_at FROM reviews WHERE repo_id = $1 AND pr_number = $2 AND head_sha = $3 \
+                   AND verdict IS NOT NULL AND posted_at IS NOT NULL ORDER BY posted_at DESC LIMIT 1";
+        let values: [Value; 3] = [repo.0.into(), number.0.into(), head.0.clone().into()];
+        let Some(row) = self.read().query_one_raw(self.sql(sql, values)).await? else { return Ok(None) };
+        let verdict: String = row.try_get("", "verdict")?;
+        let verdict = Verdict::parse(&verdict).ok_or_else(|| StoreError::Corrupt(format!("verdict {verdict:?}")))?;
+        Ok(Some((verdict, time(row.try_get("", "posted_at")?))))
+    }
+
     /// Keeps what lists say about a pull request true.
     pub async fn pull_changed(
         &self,

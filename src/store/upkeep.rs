@@ -72,7 +72,8 @@ impl Store {
     }
 
     /// Deletes what has no further use: sessions that are over, and finished tasks and malformed deliveries older than
-    /// `days`. There are few of them, so one transaction does; returns how many rows went.
+    /// `days`. The last graph build, history and scan of each repository stay: they tell how it stands. There are few of
+    /// them, so one transaction does; returns how many rows went.
     pub async fn prune_rest(&self, days: u32) -> Result<u64, StoreError> {
         let now = self.now();
         let old = now - i64::from(days) * DAY;
@@ -81,7 +82,12 @@ impl Store {
         for (sql, before) in [
             ("DELETE FROM sessions WHERE expires_at < $1", now),
             ("DELETE FROM attempts WHERE source = 'task' AND finished_at < $1", old),
-            ("DELETE FROM tasks WHERE finished_at < $1", old),
+            (
+                "DELETE FROM tasks WHERE finished_at < $1 AND (kind NOT IN ('graph', 'history', 'scan') OR EXISTS \
+                 (SELECT 1 FROM tasks t WHERE t.kind = tasks.kind AND t.key = tasks.key AND t.id > tasks.id \
+                 AND t.status <> 'ignored' AND t.finished_at IS NOT NULL))",
+                old,
+            ),
             ("DELETE FROM rejected WHERE received_at < $1", old),
         ] {
             pruned += tx.execute_raw(self.sql(sql, [before.into()])).await?.rows_affected();

@@ -9,9 +9,11 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
 
-use super::{Lane, Store, StoreError, WriteTx, intake::unpack};
+use super::{Lane, Store, StoreError, WriteTx, intake::unpack, time};
 use crate::domain::{DeliveryId, InstallationId, PrNumber, RepoId, RepoName, RepoRef, TaskId, retry::MAX_ATTEMPTS};
 
 /// How long a claim holds without a heartbeat.
@@ -63,6 +65,8 @@ pub struct Claimed {
     pub attempts: i64,
     /// On whose behalf.
     pub installation: InstallationId,
+    /// When it came.
+    pub received_at: DateTime<Utc>,
     /// What to do.
     pub work: Work,
 }
@@ -203,13 +207,14 @@ impl Store {
 
     async fn take(&self, tx: &WriteTx, lease: Lease) -> Result<Claimed, StoreError> {
         let now = self.now();
-        let columns = match lease.source {
-            Source::Delivery => "event AS kind, payload, attempts, installation_id, repo_id, repo, pr_number",
-            Source::Task => "kind, payload, attempts, installation_id, repo_id, repo, pr_number",
+        // Who asked so far is served by this run.
+        let (served, kind) = match lease.source {
+            Source::Delivery => ("", "event AS kind"),
+            Source::Task => (", again = FALSE", "kind"),
         };
         let sql = format!(
-            "UPDATE {} SET status = 'running', fence = $2, attempts = attempts + 1, due_at = $3 WHERE id = $1 \
-             RETURNING {columns}",
+            "UPDATE {} SET status = 'running', fence = $2, attempts = attempts + 1, due_at = $3{served} WHERE id = $1 \
+             RETURNING {kind}, payload, attempts, installation_id, repo_id, repo, pr_number, received_at",
             lease.source.table()
         );
         let values: [Value; 3] = [lease.id.into(), lease.fence.into(), (now + lease_micros()).into()];
@@ -287,7 +292,7 @@ fn claimed(lease: Lease, row: &QueryResult) -> Result<Claimed, StoreError> {
             }
         }
     };
-    Ok(Claimed { lease, attempts, installation, work })
+    Ok(Claimed { lease, attempts, installation, received_at: time(row.try_get("", "received_at")?), work })
 }
 
 pub(super) fn lease_micros() -> i64 {

@@ -1,4 +1,5 @@
-//! What time brings: connections that were being made when a process died, and rows whose time is over.
+//! What time brings: connections that were being made when a process died, repositories that nobody learned yet, and rows
+//! whose time is over.
 
 use std::time::Duration;
 
@@ -29,6 +30,11 @@ pub async fn once(app: &Handle) {
         Ok(0) => {}
         Ok(settled) => tracing::info!(settled, "settled connections that were interrupted"),
         Err(error) => tracing::warn!(%error, "cannot settle interrupted connections"),
+    }
+    match accounts::study::catch_up(app).await {
+        Ok(0) => {}
+        Ok(asked) => tracing::info!(asked, "repositories are learned that were connected before"),
+        Err(error) => tracing::warn!(%error, "cannot look for repositories that were never learned"),
     }
     if let Err(error) = app.store.prune_rest(app.config.retention_days).await {
         tracing::warn!(%error, "cannot prune sessions and tasks");

@@ -40,7 +40,15 @@ pub(super) trait Kind<'de>: Sized {
         skip(map)?;
         Ok(None)
     }
+    fn list<A: SeqAccess<'de>>(mut seq: A) -> Result<Option<Self>, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
 }
+
+/// A list, of which the elements of the wanted kind are kept.
+#[derive(Debug)]
+pub(super) struct List<T>(pub Vec<T>);
 
 /// An object read as `T`, all of whose fields are optional.
 #[derive(Debug)]
@@ -53,6 +61,16 @@ pub(super) struct Present;
 impl<'de, T: Deserialize<'de>> Kind<'de> for Object<T> {
     fn object<A: MapAccess<'de>>(map: A) -> Result<Option<Self>, A::Error> {
         T::deserialize(MapAccessDeserializer::new(map)).map(|object| Some(Self(object)))
+    }
+}
+
+impl<'de, T: Kind<'de>> Kind<'de> for List<T> {
+    fn list<A: SeqAccess<'de>>(mut seq: A) -> Result<Option<Self>, A::Error> {
+        let mut wanted = Vec::new();
+        while let Some(element) = seq.next_element::<Loose<T>>()? {
+            wanted.extend(element.0);
+        }
+        Ok(Some(Self(wanted)))
     }
 }
 
@@ -147,9 +165,8 @@ impl<'de, T: Kind<'de>> Visitor<'de> for LooseVisitor<T> {
         Ok(Loose(None))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Loose<T>, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Loose(None))
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Loose<T>, A::Error> {
+        T::list(seq).map(Loose)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Loose<T>, A::Error> {

@@ -11,11 +11,12 @@ use serde::Deserialize;
 
 use super::{
     Signed, form,
-    loose::{Loose, Object, Present},
+    loose::{List, Loose, Object, Present},
 };
 use crate::domain::{
     CommitSha, HookId, PrNumber, RepoId, RepoName, RepoRef,
-    event::{Event, IgnoreReason, Ignored, Ping, PullHint, PullRequestEvent, PullRequestEventKind as Kind},
+    event::{Event, IgnoreReason, Ignored, IssueEvent, Ping, PullHint, PullRequestEvent, PullRequestEventKind as Kind},
+    graph::{IssueFact, IssueRef},
     pull_request::PrState,
 };
 
@@ -36,6 +37,7 @@ struct Payload {
     repository: Loose<Object<Repository>>,
     pull_request: Loose<Object<Pull>>,
     issue: Loose<Object<Issue>>,
+    comment: Loose<Present>,
     changes: Loose<Object<Changes>>,
 }
 
@@ -56,6 +58,17 @@ struct Repository {
 #[serde(default)]
 struct Issue {
     number: Loose<i64>,
+    title: Loose<String>,
+    state: Loose<String>,
+    labels: Loose<List<Object<Label>>>,
+    updated_at: Loose<DateTime<Utc>>,
+    pull_request: Loose<Present>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Label {
+    name: Loose<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -147,6 +160,10 @@ impl Payload {
                 let seen = seen(IgnoreReason::EventMismatch);
                 self.into_pull_request(seen)
             }
+            "issues" => {
+                let seen = seen(IgnoreReason::EventMismatch);
+                self.into_issue(seen)
+            }
             "ping" if self.zen.0.is_some() || self.hook.0.is_some() => Event::Ping(self.into_ping()),
             "ping" => Event::Ignored(seen(IgnoreReason::EventMismatch)),
             _ => Event::Ignored(seen(IgnoreReason::EventNotUsed)),
@@ -176,6 +193,29 @@ impl Payload {
         Event::PullRequest(PullRequestEvent { kind, action: action.clone(), repo: repo.clone(), pull })
     }
 
+    /// `seen` is what to answer when the body turns out not to be an issue's. A comment's body has an issue too, and a
+    /// deleted comment must not be read as a deleted issue.
+    fn into_issue(self, seen: Ignored) -> Event {
+        let commented = self.comment.0.is_some();
+        let (Some(action), Some(repo), Some(Object(issue)), false) =
+            (&seen.action, &seen.repo, self.issue.0, commented)
+        else {
+            return Event::Ignored(seen);
+        };
+        let (Some(number), None) = (issue.number.0, &issue.pull_request.0) else { return Event::Ignored(seen) };
+        let fact = match action.as_str() {
+            "opened" | "edited" | "closed" | "reopened" | "labeled" | "unlabeled" => {
+                let Some(fact) = issue.into_fact(IssueRef { repo: repo.id, number }) else {
+                    return Event::Ignored(seen);
+                };
+                Some(fact)
+            }
+            "deleted" | "transferred" => None,
+            _ => return Event::Ignored(Ignored { reason: IgnoreReason::ActionNotUsed, ..seen }),
+        };
+        Event::Issue(IssueEvent { action: action.clone(), repo: repo.clone(), number, fact })
+    }
+
     fn into_ping(self) -> Ping {
         let repo = self.repo();
         let hook_id = self.hook_id.0.or_else(|| self.hook.0?.0.id.0).map(HookId);
@@ -192,6 +232,25 @@ impl Payload {
         let pull = self.pull_request.0.as_ref().and_then(|Object(pull)| pull.number.0);
         let issue = self.issue.0.as_ref().and_then(|Object(issue)| issue.number.0);
         pull.or(issue).or(self.number.0).map(PrNumber)
+    }
+}
+
+impl Issue {
+    /// Nothing without a time: which of two facts is newer could not be told.
+    fn into_fact(self, issue: IssueRef) -> Option<IssueFact> {
+        let open = match self.state.0.as_deref() {
+            Some("open") => true,
+            Some("closed") => false,
+            _ => return None,
+        };
+        let labels = self.labels.0.map_or_else(Vec::new, |List(labels)| labels);
+        Some(IssueFact {
+            issue,
+            title: self.title.0?,
+            open,
+            labels: labels.into_iter().filter_map(|Object(label)| label.name.0).collect(),
+            updated_at: self.updated_at.0?,
+        })
     }
 }
 

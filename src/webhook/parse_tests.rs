@@ -144,8 +144,8 @@ fn p27_hostile_json_is_refused_or_read_and_nothing_worse() {
         "{\"zen\":1,\"repository\":{\"id\":1,\"id\":2}}".to_owned(),
     ];
     for body in bodies {
-        for event in ["pull_request", "ping", "star"] {
-            if let Ok(Event::PullRequest(event)) = read(event, &body) {
+        for event in ["pull_request", "issues", "ping", "star"] {
+            if let Ok(event @ (Event::PullRequest(_) | Event::Issue(_))) = read(event, &body) {
                 panic!("acted on {event:?}");
             }
         }
@@ -159,6 +159,9 @@ fn p36_an_event_name_that_does_not_fit_the_body_is_ignored() {
     for (name, event, text) in fixtures() {
         if event != "pull_request" {
             assert_eq!(reason(read("pull_request", &text).unwrap()), IgnoreReason::EventMismatch, "{name}");
+        }
+        if event != "issues" {
+            assert_eq!(reason(read("issues", &text).unwrap()), IgnoreReason::EventMismatch, "{name}");
         }
         if event != "ping" {
             assert_eq!(reason(read("ping", &text).unwrap()), IgnoreReason::EventMismatch, "{name}");
@@ -194,10 +197,13 @@ fn p47_a_ping_names_its_webhook_with_or_without_a_repository() {
 fn p48_unknown_events_and_actions_are_ignored_with_what_they_name() {
     assert_eq!(reason(fixture_event("push")), IgnoreReason::EventNotUsed);
     assert_eq!(reason(fixture_event("pull_request.labeled")), IgnoreReason::ActionNotUsed);
-    let Event::Ignored(issue) = fixture_event("issues.opened") else { panic!() };
+    let Event::Ignored(issue) = read("issue_comment", fixture("issues.opened").to_string()).unwrap() else { panic!() };
     assert_eq!(issue.reason, IgnoreReason::EventNotUsed);
     assert_eq!((issue.action.as_deref(), issue.number), (Some("opened"), Some(PrNumber(17))));
     assert_eq!(issue.repo.unwrap().name.to_string(), "acme/my-backend");
+    let mut pinned = fixture("issues.opened");
+    pinned["action"] = json!("pinned");
+    assert_eq!(reason(read("issues", pinned.to_string()).unwrap()), IgnoreReason::ActionNotUsed);
 }
 
 #[test]
@@ -344,6 +350,62 @@ fn a_pull_request_without_what_identifies_it_is_a_mismatch() {
     assert_eq!(reason(read("pull_request", body.to_string()).unwrap()), IgnoreReason::EventMismatch);
 }
 
+#[test]
+fn an_issue_is_read_as_it_is_now() {
+    let Event::Issue(event) = fixture_event("issues.opened") else { panic!() };
+    assert_eq!((event.action.as_str(), event.number, event.repo.id), ("opened", 17, RepoId(731_004)));
+    let fact = event.fact.unwrap();
+    assert_eq!(fact.issue, IssueRef { repo: RepoId(731_004), number: 17 });
+    assert_eq!(fact.title, "Cards are charged twice when the bank answers late");
+    assert_eq!((fact.open, fact.labels.as_slice()), (true, ["payments".to_owned()].as_slice()));
+    assert_eq!(fact.updated_at.to_rfc3339(), "2025-05-28T12:00:00+00:00");
+
+    let Event::Issue(event) = fixture_event("issues.closed") else { panic!() };
+    assert!(!event.fact.unwrap().open);
+    for action in ["edited", "reopened", "labeled", "unlabeled", "deleted", "transferred"] {
+        let mut body = fixture("issues.opened");
+        body["action"] = json!(action);
+        let Event::Issue(event) = read("issues", body.to_string()).unwrap() else { panic!("{action}") };
+        assert_eq!(event.fact.is_none(), matches!(action, "deleted" | "transferred"), "{action}");
+    }
+}
+
+#[test]
+fn a_body_with_an_issue_that_is_not_about_the_issue_is_a_mismatch() {
+    for (key, value) in [("comment", json!({"id": 1, "body": "me too"})), ("issue", json!("gone"))] {
+        let mut body = fixture("issues.opened");
+        body["action"] = json!("deleted");
+        body[key] = value;
+        assert_eq!(reason(read("issues", body.to_string()).unwrap()), IgnoreReason::EventMismatch, "{key}");
+    }
+    for (place, value) in [
+        ("/issue/pull_request", json!({"url": "https://api.github.com/repos/acme/my-backend/pulls/17"})),
+        ("/issue/updated_at", json!(null)),
+        ("/issue/title", json!(7)),
+        ("/issue/state", json!("ajar")),
+        ("/issue/number", json!("17")),
+        ("/repository/id", json!(null)),
+        ("/action", json!(null)),
+    ] {
+        let mut body = fixture("issues.opened");
+        body["issue"]["pull_request"] = json!(null);
+        *body.pointer_mut(place).unwrap() = value;
+        assert_eq!(reason(read("issues", body.to_string()).unwrap()), IgnoreReason::EventMismatch, "{place}");
+    }
+}
+
+#[test]
+fn labels_that_cannot_be_read_are_left_out() {
+    let mut body = fixture("issues.opened");
+    body["issue"]["labels"] =
+        json!([{"name": "bug"}, "bug", {"name": 7}, {}, null, [{"name": "deep"}], {"name": "ui"}]);
+    let Event::Issue(event) = read("issues", body.to_string()).unwrap() else { panic!() };
+    assert_eq!(event.fact.unwrap().labels, ["bug", "ui"]);
+    body["issue"]["labels"] = json!("none");
+    let Event::Issue(event) = read("issues", body.to_string()).unwrap() else { panic!() };
+    assert!(event.fact.unwrap().labels.is_empty());
+}
+
 /// Set `NECTR_PAYLOADS` while building the tests to a file in the format of `@octokit/webhooks-examples`, and all of
 /// GitHub's own examples are read.
 #[test]
@@ -357,7 +419,7 @@ fn githubs_own_examples_are_all_read() {
             let read = read(event, &text).unwrap();
             let hint = full_name_hint(text.as_bytes(), false);
             assert_eq!(hint.is_some(), example.pointer("/repository/full_name").is_some(), "{event}");
-            if event == "pull_request" || event == "ping" {
+            if matches!(event, "pull_request" | "issues" | "ping") {
                 let mismatch = matches!(&read, Event::Ignored(it) if it.reason == IgnoreReason::EventMismatch);
                 assert!(!mismatch, "{event} {}", example["action"]);
             } else {

@@ -85,7 +85,7 @@ fn delivery(n: u32, pull: i64) -> NewDelivery {
 
 fn task(pull: i64) -> NewTask {
     NewTask {
-        kind: "review",
+        kind: nectr::domain::task::TaskKind::Review,
         key: format!("7#{pull}"),
         installation: InstallationId(1),
         repo: repo(7),

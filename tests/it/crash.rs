@@ -110,14 +110,14 @@ async fn deliver(delivery: Delivery, pr: Pr, acknowledged: Acknowledged) {
 }
 
 /// The real binary, started again and again with the same settings.
-struct Process {
-    url: String,
+pub struct Process {
+    pub url: String,
     settings: Vec<(String, String)>,
     folder: tempfile::TempDir,
 }
 
 impl Process {
-    fn new(github: &Sandbox, database: &Database) -> Self {
+    pub fn new(github: &Sandbox, database: &Database) -> Self {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
         let mut settings: Vec<_> = support::settings(github, &database.url, &free).into_iter().collect();
         // In production the bot's token comes from GITHUB_PAT alone, not from whoever is logged in on this machine.
@@ -127,7 +127,7 @@ impl Process {
     }
 
     /// Starts it and waits until it is ready.
-    async fn start(&self) -> Child {
+    pub async fn start(&self) -> Child {
         let child = Command::new(env!("CARGO_BIN_EXE_nectr"))
             .arg("serve")
             .current_dir(self.folder.path())

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::atomic::Ordering, time::Duration};
 
 use nectr::{
-    domain::{InstallationId, PrNumber, RepoId, RepoName, RepoRef},
+    domain::{InstallationId, RepoId, RepoName, RepoRef, task::TaskKind},
     inbox::NewTask,
     sandbox::{Failure, NewPull, Pr, http::Request},
 };
@@ -261,7 +261,8 @@ async fn filters_of_deliveries_select_what_they_say_and_combine() {
             ("repo=acme/shop", 4),
             ("repo=ACME/Shop", 4),
             ("repo=acme/nothing", 0),
-            ("status=completed", 2),
+            ("status=completed", 3),
+            ("status=ignored", 1),
             ("status=queued", 1),
             ("status=dead", 0),
             ("event=pull_request", 4),
@@ -609,8 +610,11 @@ async fn a_review_can_be_asked_for_now() {
         let pr = t.open_pull(warned);
         t.github.drop_deliveries();
         let path = format!("/api/v1/repos/Acme/SHOP/pulls/{}/review", pr.number);
-        let queued = json!({"status": "queued", "task_id": 1, "repo": SHOP, "pr_number": pr.number});
-        answers!(octavia.post(&path).await, 202, queued);
+        let first = octavia.post(&path).await;
+        let queued =
+            json!({"status": "queued", "task_id": first.json()["task_id"], "repo": SHOP, "pr_number": pr.number});
+        assert!(queued["task_id"].is_i64());
+        answers!(first, 202, queued);
         answers!(octavia.post(&path).await, 202, queued);
         t.work().await;
         t.take_review(pr);
@@ -696,11 +700,16 @@ async fn health_tells_how_much_waits() {
             t.take_review(pr);
         }
 
-        // A task nobody understands is given up.
+        // A task that makes no sense is given up: a review of no pull request.
         let repo = RepoRef { id: RepoId(1), name: RepoName::parse(SHOP).unwrap() };
-        let (number, payload) = (Some(PrNumber(1)), json!({}));
-        let task =
-            NewTask { kind: "dance", key: "1".into(), installation: InstallationId::OPERATOR, repo, number, payload };
+        let task = NewTask {
+            kind: TaskKind::Review,
+            key: "1".into(),
+            installation: InstallationId::OPERATOR,
+            repo,
+            number: None,
+            payload: json!({}),
+        };
         t.app.inbox.enqueue(task).await.unwrap();
         for _ in 0..8 {
             t.work().await;

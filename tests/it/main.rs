@@ -5,16 +5,22 @@
 
 mod access;
 mod claims;
+mod context;
 mod crash;
 mod demo;
+mod graph_contract;
 mod intake;
+mod knowledge;
 mod layering;
 mod limits;
 mod looking;
+mod metrics;
+mod neo4j;
 mod openapi;
 mod publishing;
 mod repos;
 mod review;
 mod sign_in;
 mod support;
+mod tasks;
 mod workers;

@@ -622,7 +622,7 @@ async fn a_bot_that_was_not_invited_is_said_to_be_missing_until_it_is() {
 #[tokio::test]
 async fn without_a_code_graph_its_routes_say_so_and_only_of_connected_repositories() {
     nectr_with(&[("GRAPH", "off")], async |t| {
-        let octavia = t.connected().await;
+        let octavia = t.connected_only().await;
         t.deliver().await;
         for (method, tail) in [(Method::POST, "/rescan"), (Method::GET, "/files"), (Method::GET, "/graph")] {
             let answer = octavia.request(method, &format!("{SHOWN}{tail}")).send().await.unwrap();

@@ -9,7 +9,9 @@ use crate::{
     },
     api::body::BodyError,
     github::GitHubError,
+    graph::GraphError,
     inbox::IntakeError,
+    knowledge::RescanError,
     store::StoreError,
     webhook::{BadSignature, ParseError},
 };
@@ -79,6 +81,27 @@ impl From<&GitHubError> for Problem {
 impl From<GitHubError> for Problem {
     fn from(error: GitHubError) -> Self {
         Self::from(&error)
+    }
+}
+
+impl From<RescanError> for Problem {
+    fn from(error: RescanError) -> Self {
+        let detail = error.to_string();
+        match error {
+            RescanError::NotConfigured | RescanError::Unreachable => Self::unavailable(detail),
+            RescanError::Failed(_) => Self::failed(detail),
+            RescanError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// Whatever keeps the graph, callers know it by one name.
+impl From<GraphError> for Problem {
+    fn from(error: GraphError) -> Self {
+        match error {
+            GraphError::Unavailable(_) => RescanError::Unreachable.into(),
+            GraphError::Refused(_) | GraphError::Outdated => Self::internal(error),
+        }
     }
 }
 

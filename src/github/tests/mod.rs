@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used)]
 
 mod bot;
+mod knowledge;
 mod requests;
 mod sign_in;
+mod tree;
 mod user;
 
 use std::time::Duration;
@@ -13,10 +15,13 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::{
-    GitHubError,
+    GitHub, GitHubError, GitHubOptions,
     fake::{BOT, Fake, Gate, Reply, Seen},
 };
-use crate::domain::{CommitSha, PrNumber, RepoName};
+use crate::{
+    domain::{Clock, CommitSha, PrNumber, RepoId, RepoName, RepoRef},
+    sandbox::Sandbox,
+};
 
 const SHA: &str = "1111111111111111111111111111111111111111";
 
@@ -29,6 +34,25 @@ const NUMBER: PrNumber = PrNumber(7);
 /// A server that gives every request the same answer.
 async fn always(status: u16, body: Value) -> Fake {
     Fake::start(move |_| Reply::status(status, body.clone())).await
+}
+
+/// A whole GitHub, a client of it that may only read, and its repository `acme/api`.
+async fn sandbox(describe: impl FnOnce(&Sandbox)) -> (Sandbox, GitHub, RepoRef) {
+    let sandbox = Sandbox::start().await.unwrap();
+    sandbox.bot("nectr-bot");
+    sandbox.repo("acme/api").private().write("nectr-bot");
+    describe(&sandbox);
+    let github = GitHub::new(GitHubOptions {
+        api_url: sandbox.api_url().parse().unwrap(),
+        server_url: sandbox.server_url().parse().unwrap(),
+        oauth: None,
+        pat: Some(sandbox.token_of("nectr-bot").into()),
+        ask_gh: false,
+        gate: std::sync::Arc::new(Gate(Err("a read asked whether it may write"))),
+        clock: Clock::system(),
+    });
+    let id = RepoId(sandbox.repo_id("acme/api"));
+    (sandbox, github.unwrap(), RepoRef { id, name: repo() })
 }
 
 /// Sent by GitHub for a repository.

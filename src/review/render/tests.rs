@@ -16,7 +16,7 @@ use crate::{
 
 fn rendered(files: &[ChangedFile]) -> Rendered {
     let pull = pull(files);
-    render(&pull, &judge(&pull, files), &marker_key(&pull.head, &pull.base_ref))
+    render(&pull, &judge(&pull, files), &Context::default(), &marker_key(&pull.head, &pull.base_ref))
 }
 
 /// The body without its marker.
@@ -119,7 +119,7 @@ fn without_comments_everything_stands_in_the_body() {
     let pull = pull(&files);
     let mut judgement = judge(&pull, &files);
     judgement.findings.iter_mut().for_each(|finding| finding.inline = false);
-    let review = render(&pull, &judgement, "key");
+    let review = render(&pull, &judgement, &Context::default(), "key");
     assert_eq!(review.comments, []);
     assert!(body(&review).contains("What and where:\n\n- `a.test.js:1` **Fix:** `it.only` makes"), "{}", review.body);
     assert!(body(&review).contains("\n- `src/a.rs:1` **Look:** `dbg!` is left over"), "{}", review.body);
@@ -142,7 +142,7 @@ fn what_could_not_be_read_is_named_with_its_reason() {
         file("a.rs", "x"),
     ];
     let pull = PullRequest { changed_files: 6, ..pull(&files) };
-    let review = render(&pull, &judge(&pull, &files), "key");
+    let review = render(&pull, &judge(&pull, &files), &Context::default(), "key");
     assert_eq!(
         body(&review),
         "**Not everything could be read, so this is no approval.** Nothing speaks against what was read; please look at the \
@@ -156,7 +156,7 @@ fn what_could_not_be_read_is_named_with_its_reason() {
     );
     assert_eq!(review.summary, "Not everything could be read. Read 1 of 6 changed files.");
     let pull = PullRequest { additions: 30, changed_files: 4, ..pull };
-    let review = render(&pull, &judge(&pull, &files), "key");
+    let review = render(&pull, &judge(&pull, &files), &Context::default(), "key");
     assert!(
         review.body.contains("- 22 lines by which GitHub's totals and its list of files differ"),
         "{}",
@@ -180,7 +180,7 @@ fn a_check_that_failed_is_told() {
     let mut judgement = judge(&pull, &files);
     judgement.troubles = vec!["The rule `secret` failed on 1 file.".to_owned()];
     judgement.verdict = Verdict::NeedsDiscussion;
-    let review = render(&pull, &judgement, "key");
+    let review = render(&pull, &judgement, &Context::default(), "key");
     assert!(review.body.starts_with("**The checks did not all finish, so this is no approval.**"), "{}", review.body);
     assert!(review.body.contains("What went wrong here:\n\n- The rule `secret` failed on 1 file."), "{}", review.body);
 }
@@ -220,7 +220,7 @@ fn a_body_fits_and_keeps_its_marker() {
     let finding = judge(&pull, &[file("a.rs", "dbg!(x);")]).findings.remove(0);
     judgement.findings =
         (0..2_000).map(|n| Finding { rule: format!("rule-{n}"), inline: false, ..finding.clone() }).collect();
-    let review = render(&pull, &judgement, "key");
+    let review = render(&pull, &judgement, &Context::default(), "key");
     assert!(width(&review.body) <= MAX_BODY && width(&review.body) > MAX_BODY / 2);
     assert!(review.body.contains("*Cut here: "));
     assert_eq!(find_marker(&review.body), Some("key"));

@@ -5,7 +5,7 @@ use super::{
         IssueComment, Pr,
         ask::{Ask, Is},
         reply::{Outcome, Reply, not_found, page_of, problem, validation},
-        world::{Permission, World},
+        world::{Gone, Permission, World},
     },
     review_rules as rules, unknown,
 };
@@ -16,6 +16,9 @@ pub fn route(world: &mut World, ask: &mut Ask, method: &str, repo: i64, rest: &[
         (_, [number, rest @ ..]) => {
             let number = number.parse::<i64>().map_err(|_| not_found())?;
             let shown = world.repo(repo);
+            if let Some(gone) = shown.gone_issues.get(&number) {
+                return Err(moved(world, ask, *gone, rest));
+            }
             let known = shown.issues.contains_key(&number) || shown.pulls.contains_key(&number);
             match (method, rest) {
                 _ if !known => Err(not_found()),
@@ -26,6 +29,20 @@ pub fn route(world: &mut World, ask: &mut Ask, method: &str, repo: i64, rest: &[
             }
         }
         _ => unknown(ask),
+    }
+}
+
+/// The answer about an issue that is not here any more.
+fn moved(world: &World, ask: &Ask, gone: Gone, rest: &[&str]) -> Reply {
+    match gone {
+        Gone::Deleted => problem(410, "This issue was deleted"),
+        // Nobody learns of a repository they may not see by where an issue went.
+        Gone::Transferred { repo, .. } if world.see(ask, repo).is_err() => not_found(),
+        Gone::Transferred { repo, number } => {
+            let tail: String = rest.iter().map(|part| format!("/{part}")).collect();
+            let status = if ask.method == http::Method::GET { 301 } else { 307 };
+            Reply::redirect(status, format!("{}/repositories/{repo}/issues/{number}{tail}", world.api))
+        }
     }
 }
 

@@ -12,6 +12,8 @@ mod users;
 
 use super::{
     ask::Ask,
+    graphql,
+    limits::Purse,
     reply::{Outcome, Reply, not_found, problem},
     site,
     world::World,
@@ -20,8 +22,16 @@ use super::{
 /// Path of the REST API below the root.
 pub const API_PREFIX: &str = "/api/v3";
 
+/// A path as tests name it: from the root of its API, or of the site.
+pub fn short_path(path: &str) -> &str {
+    if path == graphql::PATH { graphql::SHORT_PATH } else { path.strip_prefix(API_PREFIX).unwrap_or(path) }
+}
+
 /// The answer to any request.
 pub fn answer(world: &mut World, ask: &mut Ask) -> Reply {
+    if ask.path == graphql::PATH {
+        return graphql::answer(world, ask);
+    }
     match ask.path.strip_prefix(API_PREFIX).map(str::to_owned) {
         Some(path) if path.is_empty() || path.starts_with('/') => {
             ask.canonical = path;
@@ -38,7 +48,8 @@ fn api(world: &mut World, ask: &mut Ask) -> Reply {
         let text = "Request forbidden by administrative rules. Please make sure your request has a User-Agent header";
         return Reply::text(403, "text/html", text);
     }
-    let outcome = world.identify(ask).and_then(|()| ask.check_manners()).and_then(|()| world.check_rate(ask));
+    let outcome =
+        world.identify(ask).and_then(|()| ask.check_manners()).and_then(|()| world.check_rate(Purse::Rest, ask));
     let refused = outcome.is_err();
     let outcome = outcome.and_then(|()| route(world, ask));
     if outcome.is_ok() {
@@ -50,7 +61,7 @@ fn api(world: &mut World, ask: &mut Ask) -> Reply {
     };
     let scopes = ask.token.as_ref().and_then(|token| world.tokens.get(token));
     let scopes = scopes.map(|token| token.scopes.iter().map(String::as_str).collect::<Vec<_>>().join(", "));
-    let reply = if refused && reply.status == 401 { reply } else { world.charge(ask, reply) };
+    let reply = if refused && reply.status == 401 { reply } else { world.charge(Purse::Rest, ask, reply) };
     let request = world.next_id();
     let reply = reply.with("x-github-request-id", format!("SAND:{request:X}")).with("x-github-media-type", "github.v3");
     match scopes {
@@ -89,6 +100,7 @@ fn in_repo(world: &mut World, ask: &mut Ask, method: &str, repo: i64, rest: &[&s
         ("GET", ["contents"]) => tree::contents(world, ask, repo, ""),
         ("GET", ["contents", path @ ..]) => tree::contents(world, ask, repo, &path.join("/")),
         ("GET", ["git", "trees", reference]) => tree::tree(world, ask, repo, reference),
+        ("GET", ["contributors"]) => repos::contributors(world, ask, repo),
         (_, ["hooks", rest @ ..]) => hooks::route(world, ask, method, repo, rest),
         ("GET", ["pulls"]) => pulls::list(world, ask, repo),
         (_, ["pulls", number, rest @ ..]) => {

@@ -5,6 +5,8 @@
 //! still waits, a request GitHub would have refused.
 
 pub mod database;
+pub mod graph;
+pub mod neo4j;
 pub mod person;
 
 use std::{collections::HashMap, time::Duration};
@@ -111,8 +113,15 @@ impl T {
         Person::sign_in(&self.url, &self.github, login).await
     }
 
-    /// Signs `octavia` in and connects [`SHOP`].
+    /// Signs `octavia` in, connects [`SHOP`], and has nectr learn it.
     pub async fn connected(&self) -> Person {
+        let octavia = self.connected_only().await;
+        self.work().await;
+        octavia
+    }
+
+    /// Signs `octavia` in and connects [`SHOP`]; what is to be learned of it waits.
+    pub async fn connected_only(&self) -> Person {
         let octavia = self.sign_in("octavia").await;
         octavia.connect(SHOP).await;
         octavia
@@ -151,6 +160,11 @@ impl T {
     pub fn pass(&self, time: Duration) -> &Self {
         self.clock.advance(time);
         self
+    }
+
+    /// Does one piece of work, if any is due.
+    pub async fn work_once(&self) {
+        run::workers(&self.app).run_one(&CancellationToken::new()).await.unwrap();
     }
 
     /// All deliveries, newest first.

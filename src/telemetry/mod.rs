@@ -1,4 +1,7 @@
-//! What the process says about itself: log lines on standard error, so that standard output belongs to the commands.
+//! What the process says about itself: log lines on standard error, so that standard output belongs to the commands, and
+//! numbers for Prometheus.
+
+pub mod metrics;
 
 use std::io::{IsTerminal, stderr};
 

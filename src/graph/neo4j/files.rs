@@ -1,0 +1,113 @@
+//! The files of a repository and how they hang together, for people to look at.
+
+use std::{cmp::Reverse, collections::HashMap, time::Duration};
+
+use neo4rs::{BoltType, query};
+use serde::Deserialize;
+
+use super::{GraphError, SOON, count, server::Server, time};
+use crate::domain::{
+    RepoId,
+    graph::{FEW_FILES, FileMap, FileRow, Scan},
+};
+
+/// How long a listing of a whole repository may take.
+const LIMIT: Duration = Duration::from_secs(20);
+
+const SCAN: &str = "
+    MATCH (s:Scan {repo_id: $repo})
+    WHERE s.generation IS NOT NULL
+    RETURN s.generation AS generation, s.default_branch AS default_branch, s.tree AS tree, s.files AS files,
+           s.manifest AS manifest, s.scanned_at AS scanned_at";
+
+const FILES: &str = "
+    MATCH (:Repository {repo_id: $repo})-[:CONTAINS]->(f:File)
+    RETURN f.path AS path, f.language AS language, f.size AS size, COUNT { (f)<-[:TOUCHES]-() } AS pulls
+    ORDER BY path";
+
+const NODES: &str = "
+    MATCH (:Repository {repo_id: $repo})-[:CONTAINS]->(f:File)
+    WITH f, COUNT { (f)<-[:TOUCHES]-() } AS pulls
+    ORDER BY pulls DESC, f.path LIMIT $nodes
+    RETURN f.path AS path, f.language AS language, f.size AS size, pulls";
+
+/// Which of these files each pull request touches. Pairs are counted here: Neo4j would keep each pair of each pull request
+/// in memory.
+const TOGETHER: &str = "
+    UNWIND range(0, size($paths) - 1) AS place
+    MATCH (:File {repo_id: $repo, path: $paths[place]})<-[:TOUCHES]-(p:PullRequest)
+    WHERE p.files <= $few
+    WITH p, collect(place) AS places WHERE size(places) > 1
+    RETURN places";
+
+#[derive(Deserialize)]
+struct ScanRow {
+    generation: i64,
+    default_branch: String,
+    tree: String,
+    files: i64,
+    manifest: Vec<u8>,
+    scanned_at: i64,
+}
+
+#[derive(Deserialize)]
+struct File {
+    path: String,
+    language: Option<String>,
+    size: i64,
+    pulls: i64,
+}
+
+#[derive(Deserialize)]
+struct Together {
+    places: Vec<usize>,
+}
+
+impl From<File> for FileRow {
+    fn from(File { path, language, size, pulls }: File) -> Self {
+        Self { path, language, size, pulls }
+    }
+}
+
+pub(super) async fn scan(server: &Server, repo: RepoId) -> Result<Option<Scan>, GraphError> {
+    let rows: Vec<ScanRow> = server.read(SOON, query(SCAN).param("repo", repo.0)).await?;
+    Ok(rows.into_iter().next().map(|row| Scan {
+        generation: row.generation,
+        default_branch: row.default_branch,
+        tree: row.tree,
+        files: row.files,
+        manifest: row.manifest,
+        scanned_at: time(row.scanned_at),
+    }))
+}
+
+pub(super) async fn files(server: &Server, repo: RepoId) -> Result<Vec<FileRow>, GraphError> {
+    let rows: Vec<File> = server.read(LIMIT, query(FILES).param("repo", repo.0)).await?;
+    Ok(rows.into_iter().map(Into::into).collect())
+}
+
+pub(super) async fn map(server: &Server, repo: RepoId) -> Result<FileMap, GraphError> {
+    let nodes = query(NODES).param("repo", repo.0).param("nodes", count(FileMap::MAX_NODES));
+    let nodes: Vec<File> = server.read(LIMIT, nodes).await?;
+    let together = query(TOGETHER)
+        .param("repo", repo.0)
+        .param("paths", nodes.iter().map(|file| file.path.as_str()).collect::<BoltType>())
+        .param("few", count(FEW_FILES));
+    let pulls: Vec<Together> = server.read(LIMIT, together).await?;
+
+    let mut pairs: HashMap<(usize, usize), i64> = HashMap::new();
+    for Together { mut places } in pulls {
+        places.sort_unstable_by(|a, b| nodes[*a].path.cmp(&nodes[*b].path));
+        for (at, a) in places.iter().enumerate() {
+            for b in &places[at + 1..] {
+                *pairs.entry((*a, *b)).or_default() += 1;
+            }
+        }
+    }
+    let path = |place: usize| nodes[place].path.as_str();
+    let mut links: Vec<_> = pairs.into_iter().map(|((a, b), weight)| (Reverse(weight), path(a), path(b))).collect();
+    links.sort_unstable();
+    links.truncate(FileMap::MAX_LINKS);
+    let links = links.into_iter().map(|(Reverse(weight), a, b)| (a.to_owned(), b.to_owned(), weight)).collect();
+    Ok(FileMap { links, nodes: nodes.into_iter().map(Into::into).collect() })
+}

@@ -1,0 +1,85 @@
+//! What happened before the repository was connected.
+//!
+//! How far it has come is kept on disk after every page, so a killed or limited attempt goes on where it was. Pages
+//! overlap harmlessly when pull requests are merged meanwhile: the graph keeps the later of two facts.
+
+use serde::{Deserialize, Serialize};
+
+use super::trouble;
+use crate::{
+    app::App,
+    domain::RepoRef,
+    github::GitHubError,
+    store::{
+        outcome::{Failure, Outcome},
+        work::Lease,
+    },
+};
+
+/// Merged pull requests that are learned: enough to know who knows what, in few requests.
+const PULLS: usize = 300;
+
+/// Pull requests asked for at once, GitHub's most.
+const PAGE: u8 = 100;
+
+/// How far it has come.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Progress {
+    /// Pull requests learned.
+    pulls: usize,
+    /// Where the next page begins.
+    after: Option<String>,
+    /// What is next.
+    step: Step,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Step {
+    #[default]
+    Pulls,
+    Issues,
+    People,
+}
+
+pub(super) async fn run(
+    app: &App,
+    lease: Lease,
+    repo: &RepoRef,
+    progress: serde_json::Value,
+) -> Result<Outcome, Failure> {
+    let Some(graph) = &app.graph else { return Ok(Outcome::ignored("graph_off")) };
+    let graph = graph.ready().await.map_err(|error| trouble(&error))?;
+    let bot = app.github.bot();
+    // Another version's notes: from the start.
+    let mut progress: Progress = serde_json::from_value(progress).unwrap_or_default();
+    loop {
+        let next = match progress.step {
+            Step::Pulls => {
+                let count = u8::try_from(PULLS - progress.pulls.min(PULLS)).unwrap_or(PAGE).min(PAGE);
+                let page = match bot.history(repo, progress.after.as_deref(), count).await {
+                    Err(GitHubError::NotFound { .. }) => return Ok(Outcome::completed("gone")),
+                    page => page?,
+                };
+                graph.learn_issues(&page.issues).await.map_err(|error| trouble(&error))?;
+                graph.learn_pulls(repo.id, &page.pulls).await.map_err(|error| trouble(&error))?;
+                let pulls = progress.pulls + page.pulls.len();
+                let more = page.next.is_some() && pulls < PULLS && !page.pulls.is_empty();
+                Progress { pulls, after: page.next, step: if more { Step::Pulls } else { Step::Issues } }
+            }
+            Step::Issues => {
+                let issues = bot.open_issues(repo).await?;
+                graph.learn_issues(&issues).await.map_err(|error| trouble(&error))?;
+                Progress { step: Step::People, ..progress }
+            }
+            Step::People => {
+                let people = bot.contributors(&repo.name).await?;
+                graph.learn_contributors(repo.id, &people).await.map_err(|error| trouble(&error))?;
+                return Ok(Outcome::completed("history_learned"));
+            }
+        };
+        progress = next;
+        app.store.keep_progress(lease, &serde_json::json!(progress)).await?;
+    }
+}

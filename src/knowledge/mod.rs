@@ -1,0 +1,102 @@
+//! What nectr learns, and when: files on connect, on request and after merges; history and profile on connect; pull
+//! requests and issues from what happens to them. What could not be written while the graph was away is a task, and
+//! is written later.
+
+mod build;
+mod history;
+mod learn;
+mod profile;
+mod progress;
+mod rescan;
+
+use crate::{
+    app::App,
+    domain::{
+        InstallationId, RepoRef,
+        pull_request::{ChangedFile, PullRequest},
+        retry::Retry,
+        task::TaskKind,
+    },
+    graph::GraphError,
+    inbox::NewTask,
+    scan,
+    store::{
+        StoreError,
+        outcome::{Failure, Outcome},
+        work::Lease,
+    },
+};
+
+pub use learn::{issue, issue_gone, pull, put_off};
+pub use progress::{Progress, Stage};
+pub use rescan::{RescanError, rescan};
+
+/// The task `graph`: brings the graph's files up to the default branch.
+pub async fn build(app: &App, lease: Lease, installation: InstallationId, repo: &RepoRef) -> Result<Outcome, Failure> {
+    build::run(app, lease, installation, repo).await
+}
+
+/// The task `history`: pull requests, issues and people from before. Goes on where an earlier attempt stopped, which is in
+/// `progress`.
+pub async fn history(app: &App, lease: Lease, repo: &RepoRef, progress: serde_json::Value) -> Result<Outcome, Failure> {
+    history::run(app, lease, repo, progress).await
+}
+
+/// The task `scan`: reads the key files and writes the profile.
+pub async fn scan(app: &App, repo: &RepoRef) -> Result<Outcome, Failure> {
+    profile::run(app, repo).await
+}
+
+/// How far the `graph` or `scan` of a repository is.
+pub async fn progress(app: &App, kind: TaskKind, repo: &RepoRef) -> Result<Progress, StoreError> {
+    progress::of(app, kind, repo).await
+}
+
+/// A pull request was merged: what is known of the default branch's files is read again.
+pub async fn merged(
+    app: &App,
+    installation: InstallationId,
+    pull: &PullRequest,
+    files: Option<&[ChangedFile]>,
+) -> Result<(), StoreError> {
+    if !into_default_branch(app, pull).await {
+        return Ok(());
+    }
+    if app.graph.is_some() {
+        app.inbox.enqueue_again(task(app, TaskKind::Graph, installation, &pull.repo)).await?;
+    }
+    let names = |file: &ChangedFile| {
+        scan::is_key_file(&file.path) || file.previous_path.as_deref().is_some_and(scan::is_key_file)
+    };
+    if files.is_none_or(|files| files.iter().any(names)) {
+        app.inbox.enqueue_again(task(app, TaskKind::Scan, installation, &pull.repo)).await?;
+    }
+    Ok(())
+}
+
+/// Where the graph cannot tell, yes: reading an unchanged branch once more costs little.
+async fn into_default_branch(app: &App, pull: &PullRequest) -> bool {
+    let Some(graph) = &app.graph else { return true };
+    let known = async { graph.ready().await?.scan(pull.repo.id).await };
+    match known.await {
+        Ok(Some(scan)) => scan.default_branch == pull.base_ref,
+        Ok(None) | Err(_) => true,
+    }
+}
+
+/// A task about a whole repository.
+fn task(app: &App, kind: TaskKind, installation: InstallationId, repo: &RepoRef) -> NewTask {
+    let key = app.task_key(kind, repo.id);
+    NewTask { kind, key, installation, repo: repo.clone(), number: None, payload: serde_json::json!({}) }
+}
+
+/// The graph's trouble as a worker's.
+fn trouble(error: &GraphError) -> Failure {
+    Failure::Again { retry: error.retry(), error: error.to_string() }
+}
+
+/// A computation that would hold everybody else up.
+async fn aside<T: Send + 'static>(compute: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+    let done = tokio::task::spawn_blocking(compute).await;
+    done.map_err(|error| Failure::Again { retry: Retry::Count, error: error.to_string() })
+}

@@ -1,0 +1,208 @@
+//! The numbers behind `/metrics`, one process's since its start.
+//!
+//! Labels come from closed sets in the code, never from what somebody sends: the number of series is bounded, and no
+//! name of a repository or person is among them. What is in the database rather than in the process (how much waits) is
+//! put in when somebody asks.
+
+use std::{sync::LazyLock, time::Duration};
+
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    core::Collector,
+};
+
+/// Everything that is counted.
+pub struct Metrics {
+    registry: Registry,
+    /// Requests to the webhook receiver by the HTTP status that was answered.
+    pub deliveries_received: IntCounterVec,
+    /// Seconds from a delivery's head to its answer.
+    pub intake_seconds: Histogram,
+    /// Attempts at deliveries and tasks (`source`) by how they ended (`result`).
+    pub work: IntCounterVec,
+    /// Seconds that an attempt took, by `source`.
+    pub work_seconds: HistogramVec,
+    /// Seconds from a delivery's arrival to the end of its work, for deliveries that were reviewed.
+    pub review_seconds: Histogram,
+    /// Requests to GitHub by `status`: `2xx`, `3xx`, `4xx`, `5xx`, `limited`, or `none` where there was no answer.
+    pub github_requests: IntCounterVec,
+    /// What GitHub said remains of its rate limit (`resource`: `core`, `graphql`, `search`), at its last answer.
+    pub github_remaining: IntGaugeVec,
+    /// Look-ups in the pull-request state cache: `result` is `hit` or `miss`.
+    pub pr_state_cache: IntCounterVec,
+    /// Deliveries and tasks by `state`: `queued`, `running`, `dead`.
+    pub queue: IntGaugeVec,
+    /// Age of the oldest that waits, in seconds.
+    pub queue_oldest_seconds: IntGauge,
+    /// 1 while the code graph answers, 0 while it does not; absent with `GRAPH=off`.
+    pub graph_up: IntGaugeVec,
+    /// Seconds since the process started.
+    pub uptime_seconds: IntGauge,
+}
+
+/// This process's numbers.
+pub fn metrics() -> &'static Metrics {
+    static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics::new().expect("the names below are names, once each"));
+    &METRICS
+}
+
+/// The media type of [`Metrics::render`].
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// From a disk's flush to GitHub's patience.
+const QUICK: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
+
+/// From a state that changed to a review that waited for a rate limit.
+const SLOW: [f64; 11] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 600.0, 3600.0];
+
+impl Metrics {
+    fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new_custom(Some("nectr".to_owned()), None)?;
+        let add = Add(&registry);
+        let this = Self {
+            deliveries_received: add.counters(
+                "deliveries_received_total",
+                "Requests to the webhook receiver, by the status that was answered.",
+                &["status"],
+            )?,
+            intake_seconds: add.histogram("intake_seconds", "From a delivery's head to its answer.", &QUICK)?,
+            work: add.counters(
+                "work_total",
+                "Attempts at deliveries and tasks, by how they ended.",
+                &["source", "result"],
+            )?,
+            work_seconds: add.histograms("work_seconds", "How long attempts took.", &SLOW, &["source"])?,
+            review_seconds: add.histogram(
+                "review_seconds",
+                "From a delivery's arrival to the end of its work, for those that were reviewed.",
+                &SLOW,
+            )?,
+            github_requests: add.counters("github_requests_total", "Requests to GitHub, by answer.", &["status"])?,
+            github_remaining: add.gauges(
+                "github_rate_limit_remaining",
+                "What GitHub said remains of its rate limit.",
+                &["resource"],
+            )?,
+            pr_state_cache: add.counters(
+                "pr_state_cache_total",
+                "Look-ups in the cache of pull-request states.",
+                &["result"],
+            )?,
+            queue: add.gauges("queue", "Deliveries and tasks that are not finished, by state.", &["state"])?,
+            queue_oldest_seconds: add
+                .gauge("queue_oldest_seconds", "Age of the oldest delivery or task that waits.")?,
+            graph_up: add.gauges("graph_up", "Whether the code graph answers.", &["backend"])?,
+            uptime_seconds: add.gauge("uptime_seconds", "Since the process started.")?,
+            registry: registry.clone(),
+        };
+        add.gauges("build_info", "1; the version is in the label.", &["version"])?
+            .with_label_values(&[env!("CARGO_PKG_VERSION")])
+            .set(1);
+        Ok(this)
+    }
+
+    /// Everything, in Prometheus' text format.
+    pub fn render(&self) -> String {
+        let mut text = Vec::new();
+        // Only a writer that fails could fail, and a vector does not.
+        let _ = TextEncoder::new().encode(&self.registry.gather(), &mut text);
+        String::from_utf8(text).unwrap_or_default()
+    }
+
+    /// Notes an answer of the webhook receiver.
+    pub fn received(&self, status: u16, took: Duration) {
+        self.deliveries_received.with_label_values(&[&status.to_string()]).inc();
+        self.intake_seconds.observe(took.as_secs_f64());
+    }
+
+    /// Notes an attempt that ended.
+    pub fn worked(&self, source: &str, result: &str, took: Duration) {
+        self.work.with_label_values(&[source, result]).inc();
+        self.work_seconds.with_label_values(&[source]).observe(took.as_secs_f64());
+    }
+
+    /// Notes a request to GitHub.
+    pub fn asked_github(&self, status: Option<u16>) {
+        let class = match status {
+            None => "none",
+            Some(429) => "limited",
+            Some(200..=299) => "2xx",
+            Some(300..=399) => "3xx",
+            Some(400..=499) => "4xx",
+            Some(_) => "5xx",
+        };
+        self.github_requests.with_label_values(&[class]).inc();
+    }
+
+    /// Notes what GitHub says remains. A resource that is not one of those we use is not a label.
+    pub fn remaining(&self, resource: &str, remaining: i64) {
+        if matches!(resource, "core" | "graphql" | "search") {
+            self.github_remaining.with_label_values(&[resource]).set(remaining);
+        }
+    }
+}
+
+/// Makes and registers.
+struct Add<'a>(&'a Registry);
+
+impl Add<'_> {
+    fn registered<C: Collector + Clone + 'static>(&self, made: C) -> Result<C, prometheus::Error> {
+        self.0.register(Box::new(made.clone()))?;
+        Ok(made)
+    }
+
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
+        self.registered(IntCounterVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
+        self.registered(IntGauge::new(name, help)?)
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
+        self.registered(IntGaugeVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Result<Histogram, prometheus::Error> {
+        self.registered(Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))?)
+    }
+
+    fn histograms(
+        &self,
+        name: &str,
+        help: &str,
+        buckets: &[f64],
+        labels: &[&str],
+    ) -> Result<HistogramVec, prometheus::Error> {
+        self.registered(HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_noted_is_rendered_and_foreign_words_are_no_labels() {
+        let metrics = Metrics::new().unwrap_or_else(|error| panic!("{error}"));
+        metrics.received(202, Duration::from_millis(2));
+        metrics.worked("delivery", "completed", Duration::from_secs(1));
+        metrics.asked_github(Some(429));
+        metrics.asked_github(None);
+        metrics.remaining("core", 4999);
+        metrics.remaining("\"} evil 1", 1);
+        let text = metrics.render();
+        for line in [
+            "nectr_deliveries_received_total{status=\"202\"} 1",
+            "nectr_intake_seconds_bucket{le=\"0.0025\"} 1",
+            "nectr_work_total{result=\"completed\",source=\"delivery\"} 1",
+            "nectr_github_requests_total{status=\"limited\"} 1",
+            "nectr_github_requests_total{status=\"none\"} 1",
+            "nectr_github_rate_limit_remaining{resource=\"core\"} 4999",
+        ] {
+            assert!(text.lines().any(|found| found == line), "no {line} in\n{text}");
+        }
+        assert!(!text.contains("evil"));
+        assert!(text.contains(concat!("nectr_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1")));
+    }
+}

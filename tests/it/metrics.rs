@@ -1,0 +1,85 @@
+//! What Prometheus is told, and who may ask.
+
+use nectr::sandbox::http::{Request, Response};
+
+use crate::support::{T, nectr, nectr_with};
+
+async fn scrape(t: &T) -> Response {
+    Request::get(format!("{}/metrics", t.url)).send().await.unwrap()
+}
+
+/// The value of a series, 0 where there is none yet.
+fn value(text: &str, series: &str) -> f64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    line.map_or(0.0, |value| value.parse().unwrap())
+}
+
+#[tokio::test]
+async fn what_happens_is_counted() {
+    nectr(async |t| {
+        let before = scrape(t).await.text();
+        t.connected().await;
+        let pr = t.open_pull(|pr| pr.adds("src/price.rs", "fn price() {}\n"));
+        t.settle().await;
+        t.take_review(pr);
+
+        let answer = scrape(t).await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+        let after = answer.text();
+        // Other stories of this process count too: at least this much was added.
+        for (series, least) in [
+            ("nectr_deliveries_received_total{status=\"202\"}", 1.0),
+            ("nectr_intake_seconds_count", 1.0),
+            ("nectr_work_total{result=\"completed\",source=\"delivery\"}", 1.0),
+            ("nectr_review_seconds_count", 1.0),
+            ("nectr_github_requests_total{status=\"2xx\"}", 4.0),
+        ] {
+            let added = value(&after, series) - value(&before, series);
+            assert!(added >= least, "{series} grew by {added}\n{after}");
+        }
+        assert!(value(&after, "nectr_github_rate_limit_remaining{resource=\"core\"}") > 0.0, "{after}");
+        assert!(
+            after.contains("nectr_queue{state=\"queued\"}") && after.contains("nectr_queue_oldest_seconds"),
+            "{after}"
+        );
+        assert!(!after.contains("acme") && !after.contains("octavia"), "names are no labels\n{after}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn with_a_token_only_its_bearer_may_read() {
+    nectr_with(&[("METRICS_TOKEN", "let me see")], async |t| {
+        let ask = async |authorization: Option<&str>| {
+            let request = Request::get(format!("{}/metrics", t.url));
+            match authorization {
+                Some(value) => request.header("Authorization", value),
+                None => request,
+            }
+            .send()
+            .await
+            .unwrap()
+        };
+        for wrong in [None, Some("Bearer let me in"), Some("Bearer "), Some("let me see"), Some("Basic let me see")] {
+            let answer = ask(wrong).await;
+            assert_eq!(answer.status, 401, "{wrong:?}");
+            assert_eq!(answer.json(), serde_json::json!({"detail": "Unauthorized"}));
+        }
+        assert_eq!(ask(Some("Bearer let me see")).await.status, 200);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn in_production_without_a_token_only_this_machine_may_read() {
+    let settings = [("APP_ENV", "production")];
+    nectr_with(&settings, async |t| {
+        assert_eq!(scrape(t).await.status, 200);
+        let forwarded = Request::get(format!("{}/metrics", t.url)).header("X-Forwarded-For", "203.0.113.9");
+        let answer = forwarded.send().await.unwrap();
+        assert_eq!(answer.status, 403);
+        assert_eq!(answer.json()["detail"], "Set METRICS_TOKEN to read metrics from another machine");
+    })
+    .await;
+}
