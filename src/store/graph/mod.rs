@@ -94,26 +94,19 @@ impl GraphStore {
 
     /// The rows of such a statement that only reads.
     async fn query<V: IntoIterator<Item = Value>>(&self, sql: &str, values: V) -> Result<Vec<QueryResult>, StoreError> {
-        self.query_in(self.store.read(), sql, values).await
-    }
-
-    async fn query_in<V: IntoIterator<Item = Value>>(
-        &self,
-        connection: &impl ConnectionTrait,
-        sql: &str,
-        values: V,
-    ) -> Result<Vec<QueryResult>, StoreError> {
-        Ok(connection.query_all_raw(self.store.sql(&self.with_rows(sql), values)).await?)
+        Ok(self.store.read().query_all_raw(self.store.sql(&self.with_rows(sql), values)).await?)
     }
 
     fn with_rows(&self, sql: &str) -> String {
-        sql.replace(
-            "{rows}",
-            match self.store.backend() {
-                DbBackend::Sqlite => "json_each($1)",
-                _ => "jsonb_array_elements(CAST($1 AS jsonb)) AS rows (value)",
-            },
-        )
+        sql.replace("{rows}", &self.elements(1))
+    }
+
+    /// The items of the JSON array that is a statement's n-th parameter, as a table with a column `value`.
+    fn elements(&self, parameter: usize) -> String {
+        match self.store.backend() {
+            DbBackend::Sqlite => format!("json_each(${parameter})"),
+            _ => format!("jsonb_array_elements(CAST(${parameter} AS jsonb)) AS rows (value)"),
+        }
     }
 }
 
