@@ -124,7 +124,7 @@ impl Store {
         tx.commit().await
     }
 
-    async fn settle(
+    pub(super) async fn settle(
         &self,
         tx: &WriteTx,
         lease: Lease,

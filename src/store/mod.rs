@@ -16,7 +16,7 @@ use sea_orm::{
 };
 use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
-use migrations::{Migrator, MigratorTrait};
+use migrations::{GraphMigrator, Migrator, MigratorTrait};
 
 use crate::domain::Clock;
 
@@ -166,7 +166,11 @@ impl Store {
 
     /// Brings the schema up to date. Each migration runs in a transaction; on PostgreSQL replicas take turns.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        self.migrate_with::<Migrator>(MIGRATION_LOCK).await
+        self.migrate_with::<Migrator>(MIGRATION_LOCK).await?;
+        if self.backend() == DbBackend::Postgres {
+            self.migrate_with::<GraphMigrator>(graph::MIGRATION_LOCK).await?;
+        }
+        Ok(())
     }
 
     async fn migrate_with<M: MigratorTrait>(&self, lock: i64) -> Result<(), StoreError> {
@@ -187,12 +191,19 @@ impl Store {
 
     /// Every migration this version knows, oldest first, and whether it has been applied.
     pub async fn migrations(&self) -> Result<Vec<(String, bool)>, StoreError> {
-        let pending = Migrator::get_pending_migrations_read_only(&self.inner.read).await?;
+        let mut all = self.state_of::<Migrator>().await?;
+        if self.backend() == DbBackend::Postgres {
+            all.extend(self.state_of::<GraphMigrator>().await?);
+        }
+        Ok(all)
+    }
+
+    async fn state_of<M: MigratorTrait>(&self) -> Result<Vec<(String, bool)>, StoreError> {
+        let pending = M::get_pending_migrations_read_only(&self.inner.read).await?;
         let pending: Vec<_> = pending.iter().map(|migration| migration.name().to_owned()).collect();
-        Ok(Migrator::migrations()
-            .iter()
-            .map(|migration| (migration.name().to_owned(), !pending.iter().any(|name| name == migration.name())))
-            .collect())
+        let all = M::migrations();
+        let names = all.iter().map(|migration| migration.name().to_owned());
+        Ok(names.map(|name| (name.clone(), !pending.contains(&name))).collect())
     }
 
     /// For reading.

@@ -98,6 +98,9 @@ pub enum Work {
     },
 }
 
+/// How much longer than a pull request's work other work must have waited to go before it.
+const YIELDS: Duration = Duration::from_secs(3600);
+
 /// A row that could be claimed.
 struct Candidate {
     source: Source,
@@ -111,7 +114,9 @@ struct Candidate {
 }
 
 impl Store {
-    /// Claims the work that has been due longest and whose pull request nobody works on.
+    /// Claims the work that has been due longest and whose pull request nobody works on. Work that is about no pull
+    /// request (what is learned of a repository) lets others go first for an hour: a thousand repositories that are to be
+    /// read anew do not stand in front of a review.
     pub async fn claim(&self) -> Result<Option<Claimed>, StoreError> {
         loop {
             let tx = self.begin(Lane::Work).await?;
@@ -119,7 +124,8 @@ impl Store {
             if candidate.running {
                 self.note_lost(&tx, &candidate).await?;
                 if candidate.attempts >= i64::from(MAX_ATTEMPTS) {
-                    self.bury(&tx, &candidate).await?;
+                    let lost = Lease { source: candidate.source, id: candidate.id, fence: candidate.fence };
+                    self.settle(&tx, lost, "dead", None, Some("the worker vanished")).await?;
                     tx.commit().await?;
                     continue;
                 }
@@ -136,22 +142,25 @@ impl Store {
     }
 
     async fn longest_due(&self, tx: &WriteTx) -> Result<Option<Candidate>, StoreError> {
-        let mut best: Option<Candidate> = None;
-        for source in [Source::Task, Source::Delivery] {
-            let found = self.due(tx, source).await?;
-            best = match (best, found) {
-                (Some(best), Some(found)) if found.due_at < best.due_at => Some(found),
-                (best, found) => best.or(found),
-            };
+        let mut due = self.due(tx, Source::Task, "AND w.pr_number IS NOT NULL").await?;
+        if let Some(delivery) = self.due(tx, Source::Delivery, "").await?
+            && due.as_ref().is_none_or(|due| delivery.due_at < due.due_at)
+        {
+            due = Some(delivery);
         }
-        Ok(best)
+        // Nobody waits for the rest.
+        let latest = due.as_ref().map_or(i64::MAX, |due| due.due_at - YIELDS.as_micros() as i64);
+        match self.due(tx, Source::Task, "AND w.pr_number IS NULL").await? {
+            Some(task) if task.due_at < latest => Ok(Some(task)),
+            _ => Ok(due),
+        }
     }
 
-    async fn due(&self, tx: &WriteTx, source: Source) -> Result<Option<Candidate>, StoreError> {
+    async fn due(&self, tx: &WriteTx, source: Source, and: &str) -> Result<Option<Candidate>, StoreError> {
         let lock = if self.backend() == DbBackend::Postgres { "FOR UPDATE OF w SKIP LOCKED" } else { "" };
         let sql = format!(
             "SELECT w.id, w.due_at, w.repo_id, w.pr_number, w.status, w.attempts, w.fence FROM {} w \
-             WHERE w.due_at <= $1 AND NOT EXISTS (SELECT 1 FROM lanes l WHERE l.repo_id = w.repo_id \
+             WHERE w.due_at <= $1 {and} AND NOT EXISTS (SELECT 1 FROM lanes l WHERE l.repo_id = w.repo_id \
              AND l.pr_number = w.pr_number AND l.until > $1) ORDER BY w.due_at, w.id LIMIT 1 {lock}",
             source.table()
         );
@@ -174,16 +183,6 @@ impl Store {
     async fn note_lost(&self, tx: &WriteTx, candidate: &Candidate) -> Result<(), StoreError> {
         let lease = Lease { source: candidate.source, id: candidate.id, fence: candidate.fence };
         self.end_attempt(tx, lease, "lost", Some("the worker vanished")).await
-    }
-
-    async fn bury(&self, tx: &WriteTx, candidate: &Candidate) -> Result<(), StoreError> {
-        let sql = format!(
-            "UPDATE {} SET status = 'dead', due_at = NULL, finished_at = $2, outcome = NULL, \
-             last_error = 'the worker vanished' WHERE id = $1",
-            candidate.source.table()
-        );
-        tx.execute_raw(self.sql(&sql, [candidate.id.into(), self.now().into()])).await?;
-        Ok(())
     }
 
     async fn enter_lane(&self, tx: &WriteTx, candidate: &Candidate, lease: Lease) -> Result<bool, StoreError> {

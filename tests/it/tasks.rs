@@ -130,6 +130,21 @@ async fn a_task_that_is_asked_for_again_while_its_last_attempt_fails_starts_afre
 }
 
 #[tokio::test]
+async fn a_task_that_is_asked_for_again_survives_the_worker_that_vanishes_in_its_last_attempt() {
+    desk(async |t| {
+        let id = t.store.enqueue(&build()).await.unwrap();
+        for _ in 0..8 {
+            t.claim().await.unwrap();
+            t.clock.advance(Duration::from_secs(61));
+        }
+        t.store.enqueue_again(&build()).await.unwrap();
+        assert_eq!(t.claim().await.unwrap().attempts, 1, "what was asked for meanwhile is done");
+        assert_eq!(t.status(id).await, Status::Running);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn how_far_a_task_has_come_is_what_the_next_attempt_is_given() {
     desk(async |t| {
         t.store.enqueue(&build()).await.unwrap();

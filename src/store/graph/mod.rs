@@ -25,7 +25,7 @@ use super::{Lane, Store, StoreError, WriteTx};
 use crate::domain::RepoId;
 
 /// Any number nobody else uses on the same PostgreSQL server.
-const MIGRATION_LOCK: i64 = 0x6e65_6374_7203;
+pub(super) const MIGRATION_LOCK: i64 = 0x6e65_6374_7203;
 
 /// Above every number used alone: this plus a repository's id is the lock for its part of the graph.
 const REPOSITORY_LOCK: i64 = 0x6e65_6374_7204_0000;
