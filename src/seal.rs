@@ -119,6 +119,18 @@ impl Sealer {
         Err(CannotOpen)
     }
 
+    /// Seals anew what another key has sealed.
+    pub fn reseal(&self, place: Place, sealed: &[u8]) -> Result<Vec<u8>, CannotOpen> {
+        Ok(self.seal(place, self.open(place, sealed)?.expose_secret()))
+    }
+
+    /// What values begin with that the present key has sealed, and those of the previous one, if there is one and it is
+    /// another.
+    pub fn key_ids(&self) -> ([u8; KEY_ID_LEN], Option<[u8; KEY_ID_LEN]>) {
+        let current = self.current.id;
+        (current, self.previous.as_ref().map(|keys| keys.id).filter(|id| *id != current))
+    }
+
     /// The HS256 key for new JWTs, then the one that is still accepted.
     pub fn jwt_keys(&self) -> (&[u8; 32], Option<&[u8; 32]>) {
         (&self.current.jwt, self.previous.as_ref().map(|keys| &keys.jwt))

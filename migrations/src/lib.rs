@@ -17,6 +17,8 @@ pub use sea_orm_migration::{MigratorTrait, SchemaManager};
 mod graph0001_init;
 mod m0001_init;
 mod m0002_knowledge;
+mod m0003_catch_up;
+mod m0004_account;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -24,7 +26,12 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_init::Init), Box::new(m0002_knowledge::Knowledge)]
+        vec![
+            Box::new(m0001_init::Init),
+            Box::new(m0002_knowledge::Knowledge),
+            Box::new(m0003_catch_up::CatchUp),
+            Box::new(m0004_account::Account),
+        ]
     }
 }
 

@@ -175,7 +175,11 @@ pub async fn disconnect(app: &App, user: &CurrentUser, repo: &RepoName) -> Resul
 }
 
 /// The caller's active installation of `repo`, by the name we know or by the one GitHub knows since.
-async fn connected(app: &App, user: &CurrentUser, repo: &RepoName) -> Result<Option<Installation>, ConnectError> {
+pub(super) async fn connected(
+    app: &App,
+    user: &CurrentUser,
+    repo: &RepoName,
+) -> Result<Option<Installation>, ConnectError> {
     if let Some(installation) = app.store.active_installations_named(user.id, repo).await?.into_iter().next() {
         return Ok(Some(installation));
     }

@@ -137,7 +137,7 @@ impl Attempt<'_> {
 }
 
 /// Whether GitHub may have done what it was asked.
-fn is_doubtful(error: &GitHubError) -> bool {
+pub(super) fn is_doubtful(error: &GitHubError) -> bool {
     matches!(error, GitHubError::Unavailable(_) | GitHubError::Protocol(_))
 }
 
@@ -155,12 +155,12 @@ pub(super) fn why(error: GitHubError, repo: &RepoName) -> ConnectError {
 }
 
 /// Where GitHub is told to deliver.
-fn plain_url(app: &App) -> Url {
+pub(super) fn plain_url(app: &App) -> Url {
     below(&app.config.backend_url, "/api/v1/webhooks/github")
 }
 
 /// Whether a webhook delivers to this server, for whatever connection.
-fn is_ours(url: &str, plain: &Url) -> bool {
+pub(super) fn is_ours(url: &str, plain: &Url) -> bool {
     let Ok(mut url) = Url::parse(url) else { return false };
     let nothing_else = url.query_pairs().all(|(name, _)| name == "connection");
     url.set_query(None);

@@ -5,13 +5,18 @@
 
 pub mod access;
 pub mod bot;
+pub mod catch_up;
 pub mod connect;
+pub mod erase;
 mod first_reviews;
 mod hook;
 mod jwt;
 pub mod repos;
+pub mod reseal;
+pub mod rotation;
 pub mod secrets;
 pub mod session;
 pub mod sign_in;
 pub mod study;
 pub mod token;
+pub mod webhook;

@@ -82,23 +82,31 @@ pub async fn candidates(
     hint: impl FnOnce() -> Option<RepoName> + Send,
 ) -> Result<Candidates, SecretsError> {
     let suspects = suspects(&app.store, hook, hint).await?;
-    open(&app.sealer, suspects, app.config.webhook_secret.as_ref())
+    open(&app.sealer, app.clock.now(), suspects, app.config.webhook_secret.as_ref())
 }
 
-fn open(sealer: &Sealer, suspects: Suspects, operators: Option<&SecretString>) -> Result<Candidates, SecretsError> {
+fn open(
+    sealer: &Sealer,
+    now: DateTime<Utc>,
+    suspects: Suspects,
+    operators: Option<&SecretString>,
+) -> Result<Candidates, SecretsError> {
     let mut candidates = Candidates::default();
-    for Owned { installation, github_user } in suspects.installations {
-        let place = secret_place(github_user, installation.repo.id);
-        match sealer.open(place, &installation.secret) {
-            Ok(secret) => candidates.secrets.push(Candidate {
-                secret,
-                installation: installation.id,
-                repo: Some(installation.repo.id),
-                disconnected: installation.state == InstallationState::Disconnected,
-            }),
-            Err(error) => {
-                tracing::error!(%error, installation = %installation.id, "a webhook secret");
-                candidates.unopened = true;
+    for owned in suspects.installations {
+        let installation = &owned.installation;
+        let place = secret_place(owned.github_user, installation.repo.id);
+        for sealed in owned.secrets(now) {
+            match sealer.open(place, sealed) {
+                Ok(secret) => candidates.secrets.push(Candidate {
+                    secret,
+                    installation: installation.id,
+                    repo: Some(installation.repo.id),
+                    disconnected: installation.state == InstallationState::Disconnected,
+                }),
+                Err(error) => {
+                    tracing::error!(%error, installation = %installation.id, "a webhook secret");
+                    candidates.unopened = true;
+                }
             }
         }
     }

@@ -1,10 +1,11 @@
-//! Signing in, who one is, tokens, signing out.
+//! Signing in, who one is, tokens, signing out, and leaving for good.
 //!
 //! A browser that came by another loopback name than `BACKEND_URL` has is sent to the right one first: cookies do not
 //! follow from one name to the other, and GitHub only comes back to one of them.
 
 use poem::{Request, http::header, web::Data};
 use poem_openapi::{ApiResponse, Object, OpenApi, param::Query, payload::Json, types::Example};
+use tracing::Instrument;
 use url::{Host, Url};
 
 use super::{
@@ -12,10 +13,12 @@ use super::{
     cookies::{BROWSER_COOKIE, Jar, Redirect},
     error::{Problem, fails},
     security::{Browser, Caller},
+    throttle::Throttle,
     time::Time,
 };
 use crate::{
     accounts::{
+        erase,
         session::{self, CurrentUser},
         sign_in::{self, SignedIn},
     },
@@ -62,9 +65,20 @@ struct LoggedOut {
     message: String,
 }
 
+/// That an account was deleted.
+#[derive(Debug, Object)]
+#[oai(example)]
+struct Deleted {
+    /// Always `Account deleted`.
+    message: String,
+}
+
 fails! {
     /// Beginning to sign in.
-    BeginFails { 503 "Signing in is not configured: set GITHUB_CLIENT_ID and GITHUB_CLIENT_SECRET"; }
+    BeginFails {
+        429 "Too many attempts to sign in from your network: try again in {seconds} s";
+        503 "Signing in is not configured: set GITHUB_CLIENT_ID and GITHUB_CLIENT_SECRET";
+    }
 }
 
 fails! {
@@ -72,6 +86,7 @@ fails! {
     FinishFails {
         400 "Invalid or expired OAuth state" | "Failed to exchange GitHub code";
         403 "This GitHub account may not use this server";
+        429 "Too many attempts to sign in from your network: try again in {seconds} s";
         502 "GitHub is unreachable";
         503 "Signing in is not configured: set GITHUB_CLIENT_ID and GITHUB_CLIENT_SECRET";
     }
@@ -97,7 +112,13 @@ impl AuthApi {
     /// Redirects a browser to GitHub's authorize page. A browser that reached this server by another loopback name than
     /// the one in `BACKEND_URL` is first sent there: cookies do not follow from one name to the other.
     #[oai(path = "/github", method = "get", operation_id = "begin_sign_in")]
-    async fn begin(&self, Data(app): Data<&Handle>, request: &Request) -> Result<Redirect, BeginFails> {
+    async fn begin(
+        &self,
+        Data(app): Data<&Handle>,
+        Data(throttle): Data<&Throttle>,
+        request: &Request,
+    ) -> Result<Redirect, BeginFails> {
+        throttle.admit(app, request).await?;
         let backend = &app.config.backend_url;
         if is_other_loopback(request.header(header::HOST), backend) {
             return Ok(Redirect::to(under(backend, "/auth/github")));
@@ -114,12 +135,14 @@ impl AuthApi {
     async fn finish(
         &self,
         Data(app): Data<&Handle>,
+        Data(throttle): Data<&Throttle>,
         request: &Request,
         /// What GitHub gives in exchange for a token; absent when the person said no.
         code: Query<Option<String>>,
         /// What we gave GitHub to carry.
         state: Query<Option<String>>,
     ) -> Result<Redirect, FinishFails> {
+        throttle.admit(app, request).await?;
         let jar = Jar::new(app);
         let browser = request.cookie().get(BROWSER_COOKIE).map(|cookie| cookie.value_str().to_owned());
         let done = sign_in::finish(app, code.as_deref(), state.as_deref(), browser.as_deref()).await;
@@ -133,6 +156,21 @@ impl AuthApi {
     #[oai(path = "/me", method = "get", operation_id = "get_me")]
     async fn me(&self, Caller(user): Caller) -> Result<Json<Me>, NoFails> {
         Ok(Json(user.into()))
+    }
+
+    /// Delete my account.
+    ///
+    /// Disconnects every repository, removes the webhooks where that can be done, and erases everything that was kept for the
+    /// caller: what they connected and received, their sessions, their GitHub token. Reviews, profile and code graph of a
+    /// repository go too, unless somebody else has it connected.
+    #[oai(path = "/me", method = "delete", operation_id = "delete_account")]
+    async fn leave(&self, Caller(user): Caller, Data(app): Data<&Handle>) -> Result<Left, NoFails> {
+        let cookie = Jar::new(app).no_session();
+        let app = app.clone();
+        // A caller who leaves must not stop it half way.
+        let leaving = async move { erase::leave(&app, &user).await };
+        tokio::spawn(leaving.in_current_span()).await.map_err(Problem::internal)??;
+        Ok(Left::Done(Json(Deleted { message: "Account deleted".to_owned() }), cookie))
     }
 
     /// Get a token for an API client.
@@ -163,6 +201,19 @@ enum SignedOut {
     #[oai(status = 200)]
     Done(
         Json<LoggedOut>,
+        /// Clears `access_token`.
+        #[oai(header = "Set-Cookie")]
+        String,
+    ),
+}
+
+/// Answers of deleting an account.
+#[derive(ApiResponse)]
+enum Left {
+    /// Nothing is left.
+    #[oai(status = 200)]
+    Done(
+        Json<Deleted>,
         /// Clears `access_token`.
         #[oai(header = "Set-Cookie")]
         String,
@@ -226,6 +277,12 @@ impl Example for Token {
 impl Example for LoggedOut {
     fn example() -> Self {
         Self { message: "Logged out".to_owned() }
+    }
+}
+
+impl Example for Deleted {
+    fn example() -> Self {
+        Self { message: "Account deleted".to_owned() }
     }
 }
 

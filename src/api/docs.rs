@@ -19,6 +19,7 @@ use super::{
     pulls::PullsApi,
     repos::ReposApi,
     reviews::ReviewsApi,
+    webhook_health::WebhookHealthApi,
     webhooks::WebhooksApi,
     yaml::to_yaml,
 };
@@ -31,10 +32,21 @@ const ABOUT: &str = "nectr turns GitHub webhooks into pull-request reviews.
 * Times are RFC 3339 in UTC.";
 
 /// Everything that is in the document.
-pub(super) type Api = (AuthApi, ReposApi, KnowledgeApi, PullsApi, ReviewsApi, DeliveriesApi, WebhooksApi, HealthApi);
+pub(super) type Api =
+    (AuthApi, ReposApi, WebhookHealthApi, KnowledgeApi, PullsApi, ReviewsApi, DeliveriesApi, WebhooksApi, HealthApi);
 
 pub(super) fn service() -> OpenApiService<Api, ()> {
-    let api = (AuthApi, ReposApi, KnowledgeApi, PullsApi, ReviewsApi, DeliveriesApi, WebhooksApi, HealthApi);
+    let api = (
+        AuthApi,
+        ReposApi,
+        WebhookHealthApi,
+        KnowledgeApi,
+        PullsApi,
+        ReviewsApi,
+        DeliveriesApi,
+        WebhooksApi,
+        HealthApi,
+    );
     OpenApiService::new(api, "nectr", env!("CARGO_PKG_VERSION"))
         .description(ABOUT)
         .license(LicenseObject::new("MIT"))

@@ -6,6 +6,7 @@
 
 mod auth;
 mod body;
+mod client;
 mod cookies;
 mod cors;
 mod deliveries;
@@ -25,7 +26,9 @@ mod repos;
 mod reviews;
 mod security;
 pub mod server;
+mod throttle;
 mod time;
+mod webhook_health;
 mod webhooks;
 mod yaml;
 
@@ -46,6 +49,7 @@ use body::Budget;
 use cors::Cors;
 use edge::Edge;
 use page::{Page, Styles};
+use throttle::Throttle;
 
 /// Families of operations.
 #[derive(Tags)]
@@ -70,7 +74,12 @@ enum Tag {
 /// The whole HTTP side of an app.
 pub fn app(handle: Handle) -> impl Endpoint {
     let cors = Cors::new(&handle.config.backend_url, &handle.config.frontend_url);
-    routes().data(handle).data(Budget::default()).data(cors.clone()).with(Edge::new(docs::paths(), cors))
+    routes()
+        .data(handle)
+        .data(Budget::default())
+        .data(Throttle::default())
+        .data(cors.clone())
+        .with(Edge::new(docs::paths(), cors))
 }
 
 fn routes() -> Route {

@@ -1,7 +1,12 @@
 //! Repositories: which there are, connecting and disconnecting, and how a connected one is doing.
 
 use poem::web::Data;
-use poem_openapi::{Enum, Object, OpenApi, param::Path, payload::Json, types::Example};
+use poem_openapi::{
+    Enum, Object, OpenApi,
+    param::{Path, Query},
+    payload::Json,
+    types::Example,
+};
 use tracing::Instrument;
 
 use super::{
@@ -10,11 +15,13 @@ use super::{
     params::{Name, repo_name},
     security::Caller,
     time::Time,
+    webhook_health::{CatchUp, WebhookState},
 };
 use crate::{
     accounts::{
         access,
         connect::{self, ConnectError, Connected},
+        erase,
         repos::{self, Choice},
         session::CurrentUser,
     },
@@ -112,6 +119,8 @@ struct ConnectedRepository {
     scan: Progress,
     /// Indexing its files.
     graph: Progress,
+    /// Catching up with what GitHub sent while it could not reach us.
+    catch_up: CatchUp,
 }
 
 /// A webhook, as far as its deliveries tell.
@@ -125,6 +134,10 @@ struct Webhook {
     last_delivery_at: Option<Time>,
     /// The HTTP status we last answered.
     last_status: Option<i64>,
+    /// How it is at GitHub.
+    state: WebhookState,
+    /// What to do about it.
+    hint: Option<String>,
 }
 
 /// The account that reviews.
@@ -229,7 +242,9 @@ impl ReposApi {
 
     /// Disconnect a repository.
     ///
-    /// Removes the webhook if that can be done. What was reviewed stays.
+    /// Removes the webhook if that can be done. What was reviewed stays; with `purge` it goes: deliveries and everything else
+    /// that was kept for the caller, and, unless somebody else has the repository connected, its reviews, profile and part
+    /// of the code graph. That also erases what an earlier connection of the caller has left.
     #[oai(path = "/:owner/:repo/install", method = "delete", operation_id = "disconnect_repository")]
     async fn uninstall(
         &self,
@@ -237,10 +252,18 @@ impl ReposApi {
         Data(app): Data<&Handle>,
         owner: Path<Name>,
         repo: Path<Name>,
+        /// Whether to erase what is kept, too.
+        purge: Query<Option<bool>>,
     ) -> Result<Json<Uninstalled>, UninstallFails> {
         let name = repo_name(&owner, &repo)?;
-        let app = app.clone();
-        let repo = to_the_end(async move { connect::disconnect(&app, &user, &name).await }).await?;
+        let (app, purge) = (app.clone(), purge.unwrap_or(false));
+        let ending = async move {
+            match purge {
+                true => erase::purge(&app, &user, &name).await,
+                false => connect::disconnect(&app, &user, &name).await,
+            }
+        };
+        let repo = to_the_end(ending).await?;
         Ok(Json(Uninstalled { status: "disconnected".to_owned(), repo: repo.to_string() }))
     }
 
@@ -291,6 +314,8 @@ impl ConnectedRepository {
                 verified: installation.verified_at.is_some(),
                 last_delivery_at: installation.last_delivery_at.map(Time::from),
                 last_status: installation.last_status,
+                state: installation.catch_up.hook.into(),
+                hint: installation.catch_up.hint.clone(),
             },
             bot: Bot {
                 login: installation.bot_login,
@@ -299,6 +324,7 @@ impl ConnectedRepository {
             },
             scan,
             graph,
+            catch_up: installation.catch_up.into(),
         }
     }
 }
@@ -357,10 +383,13 @@ impl Example for ConnectedRepository {
                 verified: true,
                 last_delivery_at: Some(Time::example()),
                 last_status: Some(202),
+                state: WebhookState::Ok,
+                hint: None,
             },
             bot: Bot { login: Some("nectr-bot".to_owned()), can_review: Some(true), hint: None },
             scan: Progress { status: ProgressStatus::Done, finished_at: Some(Time::example()), error: None },
             graph: Progress { status: ProgressStatus::Running, finished_at: None, error: None },
+            catch_up: CatchUp::example(),
         }
     }
 }

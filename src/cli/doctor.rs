@@ -28,8 +28,8 @@ use crate::{
         neo4j::{Neo4j, Neo4jOptions},
     },
     sandbox::http::Request,
-    seal::random_hex,
-    store::{Store, StoreError, sqlite_path},
+    seal::{Sealer, random_hex},
+    store::{Store, StoreError, sealed::SealedCounts, sqlite_path},
 };
 
 /// How long to wait for GitHub, and for Neo4j.
@@ -59,7 +59,11 @@ pub(super) async fn run(flags: &Flags, out: &mut dyn Write) -> anyhow::Result<()
     if let Ok(config) = &inspection.config {
         let (address, serving) = address(config.listen).await;
         report.line("address", &address)?;
-        report.line("database", &database(config, serving).await)?;
+        let (found, store) = database(config, serving).await;
+        report.line("database", &found)?;
+        if let Some(store) = store {
+            report.line("sealed secrets", &sealed(config, &store).await)?;
+        }
         report.line("code graph", &graph(config).await)?;
         report.line("sign-in", &sign_in(config))?;
         report.line("webhooks", &webhooks(config))?;
@@ -131,14 +135,16 @@ async fn address(listen: SocketAddr) -> (Finding, bool) {
     }
 }
 
-/// Whether the database opens, and how its schema stands. `serving`: a nectr holds the lock of a SQLite file rightly.
-async fn database(config: &Config, serving: bool) -> Finding {
+/// Whether the database opens, and how its schema stands; the database, if its schema is up to date. `serving`: a nectr
+/// holds the lock of a SQLite file rightly.
+async fn database(config: &Config, serving: bool) -> (Finding, Option<Store>) {
     let url = config.database_url.expose_secret();
     if let Some(path) = sqlite_path(url).filter(|path| !path.exists()) {
-        return match writable(&path) {
+        let found = match writable(&path) {
             Ok(()) => Fine(format!("{} will be made by `nectr serve`", path.display())),
             Err(error) => Fail(format!("{} cannot be made: {error}; set DATABASE_URL", path.display())),
         };
+        return (found, None);
     }
     let opened = match Store::open(url, Clock::system()).await {
         Err(StoreError::Setup(_)) if serving => Store::open_beside(url, Clock::system()).await,
@@ -146,13 +152,37 @@ async fn database(config: &Config, serving: bool) -> Finding {
     };
     let store = match opened {
         Ok(store) => store,
-        Err(StoreError::Setup(text)) => return Fail(text),
-        Err(error) => return Fail(format!("cannot be opened: {error}; check DATABASE_URL")),
+        Err(StoreError::Setup(text)) => return (Fail(text), None),
+        Err(error) => return (Fail(format!("cannot be opened: {error}; check DATABASE_URL")), None),
     };
     match migrate::pending(&store).await {
-        Ok(pending) if pending.is_empty() => Fine("answers, and its schema is up to date".to_owned()),
-        Ok(pending) => Fine(format!("answers; `nectr serve` will apply {} migration(s)", pending.len())),
-        Err(error) => Fail(format!("{error:#}; was it used by a newer nectr?")),
+        Ok(pending) if pending.is_empty() => (Fine("answers, and its schema is up to date".to_owned()), Some(store)),
+        Ok(pending) => (Fine(format!("answers; `nectr serve` will apply {} migration(s)", pending.len())), None),
+        Err(error) => (Fail(format!("{error:#}; was it used by a newer nectr?")), None),
+    }
+}
+
+/// Whether what is stored can be opened, and whether SECRET_KEY_PREVIOUS is still needed for that.
+async fn sealed(config: &Config, store: &Store) -> Finding {
+    let (current, previous) = Sealer::new(&config.secret_key, config.secret_key_previous.as_ref()).key_ids();
+    let counts = match store.count_sealed(current, previous).await {
+        Ok(counts) => counts,
+        Err(error) => return Warn(format!("cannot be counted: {error}")),
+    };
+    match counts {
+        SealedCounts { other: 1.., .. } => Warn(format!(
+            "{} row(s) cannot be opened: set SECRET_KEY_PREVIOUS to the key that SECRET_KEY was before",
+            counts.other
+        )),
+        SealedCounts { previous: 1.., .. } => Fine(format!(
+            "{} row(s) still sealed with the previous key: keep SECRET_KEY_PREVIOUS, `nectr serve` seals them anew",
+            counts.previous
+        )),
+        _ if previous.is_some() => Fine(format!(
+            "all {} row(s) have SECRET_KEY: SECRET_KEY_PREVIOUS can go once tokens from before have expired",
+            counts.current
+        )),
+        _ => Fine(format!("{} row(s), all sealed with SECRET_KEY", counts.current)),
     }
 }
 

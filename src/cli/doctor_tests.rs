@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use crate::store::users::SignIn;
 
 fn config(more: &[(&str, &str)]) -> Config {
     Config::for_sandbox("http://127.0.0.1:1", "http://127.0.0.1:1", "sqlite:///nowhere/x.db", more).unwrap()
@@ -23,13 +24,13 @@ async fn a_taken_port_fails_unless_nectr_itself_has_it() {
 async fn looking_at_a_database_that_is_not_there_makes_none() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}/deep/nectr.db", folder.path().display());
-    let finding = database(&config(&[("DATABASE_URL", &url)]), false).await;
+    let finding = database(&config(&[("DATABASE_URL", &url)]), false).await.0;
     assert!(matches!(finding, Fine(text) if text.contains("will be made")));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 
     let blocked = format!("sqlite://{}/file/nectr.db", folder.path().display());
     std::fs::write(folder.path().join("file"), "").unwrap();
-    let finding = database(&config(&[("DATABASE_URL", &blocked)]), false).await;
+    let finding = database(&config(&[("DATABASE_URL", &blocked)]), false).await.0;
     assert!(matches!(finding, Fail(text) if text.contains("set DATABASE_URL")));
 }
 
@@ -39,10 +40,10 @@ async fn a_database_somebody_serves_fails_unless_that_is_the_server_we_look_at()
     let url = format!("sqlite://{}/nectr.db", folder.path().display());
     let config = config(&[("DATABASE_URL", &url)]);
     let store = Store::open(&url, Clock::system()).await.unwrap();
-    assert!(matches!(database(&config, false).await, Fail(text) if text.contains("another nectr")));
-    assert!(matches!(database(&config, true).await, Fine(text) if text.contains("will apply")));
+    assert!(matches!(database(&config, false).await.0, Fail(text) if text.contains("another nectr")));
+    assert!(matches!(database(&config, true).await.0, Fine(text) if text.contains("will apply")));
     store.migrate().await.unwrap();
-    assert!(matches!(database(&config, true).await, Fine(text) if text.contains("up to date")));
+    assert!(matches!(database(&config, true).await.0, Fine(text) if text.contains("up to date")));
 }
 
 #[test]
@@ -80,4 +81,31 @@ async fn every_problem_of_the_settings_is_a_line_and_no_secret_is_shown() {
     assert_eq!(line("APP_ENV"), format!("ok    {:<27}  production (flag)", "APP_ENV"));
     assert_eq!(line("DATABASE_URL"), format!("ok    {:<27}  set (flag)", "DATABASE_URL"));
     assert!(!text.contains("hunter2"));
+}
+
+#[tokio::test]
+async fn it_says_when_the_previous_key_is_needed_no_longer() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}/nectr.db", folder.path().display());
+    let (old, new) = ("the key that was before, all of it", "the key that is now, every byte of it");
+    let store = Store::open(&url, Clock::system()).await.unwrap();
+    store.migrate().await.unwrap();
+    let sealed_with = async |id: i64, key: &str| {
+        let token = Sealer::new(&key.into(), None)
+            .seal(crate::seal::Place { table: "users", column: "token", github_user: id, repo: None }, "gho_token");
+        let who = SignIn { github_id: id, login: "ada".to_owned(), name: None, email: None, avatar_url: None, token };
+        store.open_session(who, &format!("session-{id}"), chrono::Utc::now()).await.unwrap();
+    };
+    let alone = config(&[("DATABASE_URL", &url), ("SECRET_KEY", new)]);
+    let both = config(&[("DATABASE_URL", &url), ("SECRET_KEY", new), ("SECRET_KEY_PREVIOUS", old)]);
+    let said = async |config: &Config| match sealed(config, &store).await {
+        Fine(text) => format!("ok {text}"),
+        Warn(text) => format!("warn {text}"),
+        Fail(text) => format!("fail {text}"),
+    };
+    sealed_with(1, new).await;
+    assert!(said(&both).await.starts_with("ok all 1 row(s) have SECRET_KEY: SECRET_KEY_PREVIOUS can go"));
+    sealed_with(2, old).await;
+    assert!(said(&both).await.starts_with("ok 1 row(s) still sealed with the previous key: keep SECRET_KEY_PREVIOUS"));
+    assert!(said(&alone).await.starts_with("warn 1 row(s) cannot be opened: set SECRET_KEY_PREVIOUS"));
 }

@@ -1,6 +1,7 @@
 //! What nectr reacts to. A delivery either becomes one of these or is ignored for a stated reason.
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::{CommitSha, HookId, PrNumber, RepoRef, graph::IssueFact};
 
@@ -78,8 +79,8 @@ pub enum PullRequestEventKind {
     ConvertedToDraft,
 }
 
-/// What a payload says of a pull request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a payload, or a list, says of a pull request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PullHint {
     /// Its number.
     pub number: PrNumber,
@@ -124,6 +125,19 @@ impl IgnoreReason {
             Self::Disconnected => "disconnected",
         }
     }
+}
+
+/// Whether anything is done about an event with this action, as far as its name tells: GitHub's record of a webhook's
+/// deliveries tells no more.
+pub fn matters(event: &str, action: Option<&str>) -> bool {
+    let used: &[&str] = match event {
+        "pull_request" => {
+            &["opened", "reopened", "synchronize", "ready_for_review", "edited", "closed", "converted_to_draft"]
+        }
+        "issues" => &["opened", "edited", "closed", "reopened", "labeled", "unlabeled", "deleted", "transferred"],
+        _ => &[],
+    };
+    action.is_some_and(|action| used.contains(&action))
 }
 
 impl Event {

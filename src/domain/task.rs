@@ -15,11 +15,18 @@ pub enum TaskKind {
     Scan,
     /// A fact for the graph that could not be written when it was learned. Keyed by what it is about and its time.
     Learn,
+    /// Find what was missed while nectr, GitHub or the way between them was down. Keyed by installation.
+    CatchUp,
+    /// Look at a pull request whose delivery may have been lost. Keyed by installation, repository and number.
+    Look,
+    /// Teach the graph the issues that changed while deliveries may have been lost. Keyed by repository, backend and time.
+    Issues,
 }
 
 impl TaskKind {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Review, Self::Graph, Self::History, Self::Scan, Self::Learn];
+    pub const ALL: [Self; 8] =
+        [Self::Review, Self::Graph, Self::History, Self::Scan, Self::Learn, Self::CatchUp, Self::Look, Self::Issues];
 
     /// The word in the database.
     pub fn as_str(self) -> &'static str {
@@ -29,6 +36,9 @@ impl TaskKind {
             Self::History => "history",
             Self::Scan => "scan",
             Self::Learn => "learn",
+            Self::CatchUp => "catch_up",
+            Self::Look => "look",
+            Self::Issues => "issues",
         }
     }
 
@@ -36,7 +46,7 @@ impl TaskKind {
     /// moves from one to another has it learned again.
     pub fn key(self, repo: RepoId, backend: Option<&str>) -> String {
         match (self, backend) {
-            (Self::Graph | Self::History, Some(backend)) => format!("{repo} {backend}"),
+            (Self::Graph | Self::History | Self::Issues, Some(backend)) => format!("{repo} {backend}"),
             _ => repo.to_string(),
         }
     }

@@ -59,6 +59,11 @@ impl Call {
         Self::new(Method::POST, path, what).body("application/json", body.to_string())
     }
 
+    /// A POST that says everything with its path.
+    pub(super) fn act(path: String, what: impl Into<String>) -> Self {
+        Self::new(Method::POST, path, what)
+    }
+
     pub(super) fn put(path: String, what: impl Into<String>, body: &serde_json::Value) -> Self {
         Self::new(Method::PUT, path, what).body("application/json", body.to_string())
     }

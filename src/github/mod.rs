@@ -16,6 +16,7 @@ use crate::domain::Clock;
 mod answer;
 mod bot;
 mod call;
+mod changed;
 mod client;
 mod error;
 mod etag;
@@ -39,7 +40,10 @@ mod tests;
 
 pub use bot::Bot;
 pub use error::{BoxError, GitHubError};
-pub use types::{Account, HistoryPage, Hook, Issue, KeyFiles, NewComment, PostedReview, PullSummary, Repository, Tree};
+pub use types::{
+    Account, ChangedPulls, HistoryPage, Hook, HookReport, Issue, KeyFiles, NewComment, PostedReview, PullSummary,
+    Record, RecordedAttempt, Repository, Tree,
+};
 pub use user::User;
 
 /// Admission to write to GitHub, shared by all replicas. Filled by `app` from the database.

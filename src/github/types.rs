@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::{
     CommitSha, HookId, PrNumber, RepoRef,
+    event::PullHint,
     graph::{IssueFact, PullFact, TreeFile},
     profile::Statistics,
     review::Side,
@@ -54,6 +55,52 @@ pub struct Hook {
     pub url: String,
     /// Whether it is switched on.
     pub active: bool,
+}
+
+/// A repository webhook and how it does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HookReport {
+    /// The webhook.
+    pub hook: Hook,
+    /// The events it sends; `*` is all of them.
+    pub events: Vec<String>,
+    /// When somebody last changed it.
+    pub updated_at: Option<DateTime<Utc>>,
+    /// The HTTP status its last delivery got; none if there was none.
+    pub last_code: Option<i64>,
+}
+
+/// One attempt of a webhook to deliver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedAttempt {
+    /// GitHub's id of the attempt.
+    pub id: i64,
+    /// `X-GitHub-Delivery`.
+    pub guid: String,
+    /// When.
+    pub delivered_at: DateTime<Utc>,
+    /// `X-GitHub-Event`.
+    pub event: String,
+    /// `action` of the payload, if it has one.
+    pub action: Option<String>,
+}
+
+/// What a webhook delivered, or tried to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// The attempts, latest first.
+    pub attempts: Vec<RecordedAttempt>,
+    /// Whether these are all; otherwise older ones were not read.
+    pub complete: bool,
+}
+
+/// The pull requests that changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangedPulls {
+    /// What the list says of them, latest first.
+    pub pulls: Vec<PullHint>,
+    /// Whether these are all; otherwise those that changed earlier were not read.
+    pub complete: bool,
 }
 
 /// A review as GitHub stores it.

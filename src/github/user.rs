@@ -13,6 +13,8 @@ use super::{
 };
 use crate::domain::{HookId, RepoName};
 
+mod record;
+
 /// Calls made with the token of somebody who signed in.
 pub struct User<'a> {
     client: &'a Client,
@@ -94,6 +96,12 @@ impl<'a> User<'a> {
     ) -> Result<Hook, GitHubError> {
         let call = Call::patch(hook_path(repo, id), format!("webhook {id} of {repo}"), &hook_json(url, secret));
         Ok(self.client.call(self.token, call).await?.json::<wire::Webhook>()?.into())
+    }
+
+    /// Asks for a ping of a webhook.
+    pub async fn ping_hook(&self, repo: &RepoName, id: HookId) -> Result<(), GitHubError> {
+        let call = Call::act(format!("{}/pings", hook_path(repo, id)), format!("webhook {id} of {repo}"));
+        self.client.call(self.token, call).await.map(|_| ())
     }
 
     /// Removes a webhook. Gone already is success.

@@ -3,9 +3,11 @@
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use super::{Account, GitHubError, Hook, Issue, PostedReview, PullSummary, Repository};
+use super::{Account, GitHubError, Hook, HookReport, Issue, PostedReview, PullSummary, RecordedAttempt, Repository};
 use crate::domain::{
-    CommitSha, HookId, PrNumber, RepoId, RepoName, RepoRef, graph,
+    CommitSha, HookId, PrNumber, RepoId, RepoName, RepoRef,
+    event::PullHint,
+    graph,
     pull_request::{ChangedFile, FileStatus, PrState, PullRequest},
 };
 
@@ -174,6 +176,43 @@ impl From<ListedPull> for PullSummary {
 }
 
 #[derive(Deserialize)]
+struct Branch {
+    sha: String,
+    #[serde(rename = "ref")]
+    branch: String,
+}
+
+/// A pull request in the list of those that changed.
+#[derive(Deserialize)]
+pub(super) struct ChangedPull {
+    number: i64,
+    state: String,
+    draft: Option<bool>,
+    merged_at: Option<DateTime<Utc>>,
+    head: Branch,
+    base: Branch,
+    pub(super) updated_at: DateTime<Utc>,
+}
+
+impl From<ChangedPull> for PullHint {
+    fn from(pull: ChangedPull) -> Self {
+        let state = match PrState::parse(&pull.state) {
+            _ if pull.merged_at.is_some() => PrState::Merged,
+            Some(PrState::Open) => PrState::Open,
+            _ => PrState::Closed,
+        };
+        Self {
+            number: PrNumber(pull.number),
+            state,
+            draft: pull.draft.unwrap_or(false),
+            head: Some(CommitSha(pull.head.sha)),
+            base_ref: Some(pull.base.branch),
+            updated_at: Some(pull.updated_at),
+        }
+    }
+}
+
+#[derive(Deserialize)]
 pub(super) struct File {
     filename: String,
     previous_filename: Option<String>,
@@ -220,6 +259,36 @@ impl From<IssueItem> for Issue {
     }
 }
 
+/// GitHub lists pull requests among the issues.
+#[derive(Deserialize)]
+pub(super) struct ChangedIssue {
+    number: i64,
+    title: String,
+    state: String,
+    updated_at: DateTime<Utc>,
+    #[serde(default)]
+    labels: Vec<Label>,
+    pull_request: Option<serde::de::IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct Label {
+    name: Option<String>,
+}
+
+impl ChangedIssue {
+    /// None for pull requests.
+    pub(super) fn fact(self, repo: RepoId) -> Option<graph::IssueFact> {
+        self.pull_request.is_none().then(|| graph::IssueFact {
+            issue: graph::IssueRef { repo, number: self.number },
+            title: self.title,
+            open: self.state == "open",
+            labels: self.labels.into_iter().filter_map(|label| label.name).collect(),
+            updated_at: self.updated_at,
+        })
+    }
+}
+
 #[derive(Deserialize)]
 pub(super) struct Review {
     id: i64,
@@ -248,6 +317,15 @@ pub(super) struct Webhook {
     id: i64,
     active: bool,
     config: WebhookConfig,
+    #[serde(default)]
+    events: Vec<String>,
+    updated_at: Option<DateTime<Utc>>,
+    last_response: Option<LastResponse>,
+}
+
+#[derive(Deserialize)]
+struct LastResponse {
+    code: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -258,6 +336,32 @@ struct WebhookConfig {
 impl From<Webhook> for Hook {
     fn from(hook: Webhook) -> Self {
         Self { id: HookId(hook.id), url: hook.config.url.unwrap_or_default(), active: hook.active }
+    }
+}
+
+impl From<Webhook> for HookReport {
+    fn from(mut hook: Webhook) -> Self {
+        Self {
+            events: std::mem::take(&mut hook.events),
+            updated_at: hook.updated_at,
+            last_code: hook.last_response.as_ref().and_then(|response| response.code),
+            hook: hook.into(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct HookAttempt {
+    id: i64,
+    guid: String,
+    delivered_at: DateTime<Utc>,
+    event: String,
+    action: Option<String>,
+}
+
+impl From<HookAttempt> for RecordedAttempt {
+    fn from(HookAttempt { id, guid, delivered_at, event, action }: HookAttempt) -> Self {
+        Self { id, guid, delivered_at, event, action }
     }
 }
 

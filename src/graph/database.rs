@@ -101,6 +101,10 @@ impl CodeGraph for Database {
         self.within(PATIENT, async |graph| graph.learn_contributors(repo, people).await).await
     }
 
+    async fn forget_repository(&self, repo: RepoId) -> Result<(), GraphError> {
+        self.within(LONG, async |graph| graph.forget_repository(repo).await).await
+    }
+
     async fn ask(&self, question: &Question) -> Result<Answer, GraphError> {
         self.within(QUICK, async |graph| graph.ask(question).await).await
     }

@@ -79,6 +79,9 @@ pub trait CodeGraph: Send + Sync {
     /// Says who contributed to a repository; who is not named keeps what is known.
     async fn learn_contributors(&self, repo: RepoId, people: &[Contributor]) -> Result<(), GraphError>;
 
+    /// Forgets everything about a repository, and people of whom nothing else is known. Interrupted, it is to be repeated.
+    async fn forget_repository(&self, repo: RepoId) -> Result<(), GraphError>;
+
     /// Answers everything a review wants to know.
     async fn ask(&self, question: &Question) -> Result<Answer, GraphError>;
 

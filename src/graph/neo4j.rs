@@ -115,6 +115,10 @@ impl CodeGraph for Neo4j {
         learn::contributors(&self.server, repo, people).await
     }
 
+    async fn forget_repository(&self, repo: RepoId) -> Result<(), GraphError> {
+        learn::forget_repository(&self.server, repo).await
+    }
+
     async fn ask(&self, question: &Question) -> Result<Answer, GraphError> {
         ask::ask(&self.server, ASK, question).await
     }

@@ -2,8 +2,9 @@
 
 use super::pull_request;
 use crate::{
+    accounts,
     app::App,
-    domain::{InstallationId, PrNumber, RepoRef, TaskId, retry::Retry, task::TaskKind},
+    domain::{InstallationId, PrNumber, RepoRef, TaskId, event::PullHint, retry::Retry, task::TaskKind},
     knowledge, review,
     store::{
         outcome::{Failure, Outcome},
@@ -36,11 +37,21 @@ pub(super) async fn handle(app: &App, lease: Lease, task: Task) -> Result<Outcom
             let request = review::Request { repo, number, hint: None, again };
             pull_request::review(app, lease, installation, &request).await
         }
-        TaskKind::Graph | TaskKind::History | TaskKind::Scan => {
+        TaskKind::CatchUp => accounts::catch_up::run(app, installation).await,
+        TaskKind::Look => {
+            if !super::still_connected(app, installation).await? {
+                return Ok(DISCONNECTED);
+            }
+            let hint: PullHint = serde_json::from_value(task.payload).map_err(|_| unknown(&task.kind))?;
+            let request = review::Request { repo, number: hint.number, hint: Some(hint), again: None };
+            pull_request::review(app, lease, installation, &request).await
+        }
+        TaskKind::Graph | TaskKind::History | TaskKind::Issues | TaskKind::Scan => {
             let Some(repo) = present(app, installation, repo).await? else { return Ok(DISCONNECTED) };
             match kind {
                 TaskKind::Graph => knowledge::build(app, lease, installation, &repo).await,
                 TaskKind::History => knowledge::history(app, lease, &repo, task.payload).await,
+                TaskKind::Issues => knowledge::issues_since(app, &repo, &task.payload).await,
                 _ => knowledge::scan(app, &repo).await,
             }
         }

@@ -3,12 +3,13 @@
 //! How far it has come is kept on disk after every page, so a killed or limited attempt goes on where it was. Pages
 //! overlap harmlessly when pull requests are merged meanwhile: the graph keeps the later of two facts.
 
+use chrono::DateTime;
 use serde::{Deserialize, Serialize};
 
 use super::trouble;
 use crate::{
     app::App,
-    domain::RepoRef,
+    domain::{RepoRef, retry::Retry},
     github::GitHubError,
     store::{
         outcome::{Failure, Outcome},
@@ -82,4 +83,20 @@ pub(super) async fn run(
         progress = next;
         app.store.keep_progress(lease, &serde_json::json!(progress)).await?;
     }
+}
+
+/// Brings issues up to date whose deliveries may have been lost; the payload says since when.
+pub(super) async fn issues_since(app: &App, repo: &RepoRef, payload: &serde_json::Value) -> Result<Outcome, Failure> {
+    let Some(graph) = &app.graph else { return Ok(Outcome::ignored("graph_off")) };
+    let since = DateTime::deserialize(&payload["since"]).map_err(|error| Failure::Again {
+        retry: Retry::Count,
+        error: format!("this version cannot read since when: {error}"),
+    })?;
+    let graph = graph.ready().await.map_err(|error| trouble(&error))?;
+    let issues = match app.github.bot().changed_issues(repo, since).await {
+        Err(GitHubError::NotFound { .. }) => return Ok(Outcome::completed("gone")),
+        issues => issues?,
+    };
+    graph.learn_issues(&issues).await.map_err(|error| trouble(&error))?;
+    Ok(Outcome::completed("issues_learned"))
 }

@@ -42,6 +42,11 @@ pub async fn history(app: &App, lease: Lease, repo: &RepoRef, progress: serde_js
     history::run(app, lease, repo, progress).await
 }
 
+/// The task `issues`: those that changed since a time.
+pub async fn issues_since(app: &App, repo: &RepoRef, payload: &serde_json::Value) -> Result<Outcome, Failure> {
+    history::issues_since(app, repo, payload).await
+}
+
 /// The task `scan`: reads the key files and writes the profile.
 pub async fn scan(app: &App, repo: &RepoRef) -> Result<Outcome, Failure> {
     profile::run(app, repo).await

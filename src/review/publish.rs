@@ -71,6 +71,11 @@ pub async fn publish(
     if effect.state == EffectState::Done {
         return Ok(Published::Already);
     }
+    if effect.draft.is_wordless() {
+        // What was to be said has been erased since: it is said as of now.
+        app.store.review_unsent(lease, effect.id, &publication.draft).await?;
+        effect.draft = publication.draft.clone();
+    }
     // An earlier attempt may have got anywhere: what GitHub has decides.
     let found = if fresh { None } else { find(app, &pull.repo, pull.number, &publication.key).await? };
     let pending = match found {

@@ -79,6 +79,14 @@ impl Delivery {
         self
     }
 
+    /// The same delivery as this webhook, as it is now, would send it.
+    pub(super) fn addressed(mut self, hook: &HookInfo) -> Self {
+        self.url.clone_from(&hook.url);
+        self.secret.clone_from(&hook.secret);
+        let body = self.body.clone();
+        self.with_body(body)
+    }
+
     /// The same delivery under another GUID.
     pub fn with_guid(mut self, guid: &str) -> Self {
         self.guid = guid.to_owned();
@@ -116,9 +124,12 @@ impl Sandbox {
         self.lock().outbox.clone()
     }
 
-    /// Takes what is queued out of the queue: it will not be sent, unless the test sends it.
+    /// Takes what is queued out of the queue: it is lost, and GitHub's record says so, unless the test sends it.
     pub fn drop_deliveries(&self) -> Vec<Delivery> {
-        std::mem::take(&mut self.lock().outbox)
+        let mut world = self.lock();
+        let lost = std::mem::take(&mut world.outbox);
+        lost.iter().for_each(|delivery| world.enter_lost(delivery.clone()));
+        lost
     }
 
     /// Sends what is queued, one after the other in the order it happened.
@@ -180,10 +191,7 @@ impl Sandbox {
 pub async fn send_and_record(world: &Mutex<World>, delivery: Delivery) -> Sent {
     let sent = Sent { answer: delivery.send().await, delivery };
     let mut world = lock(world);
-    let hook = world.repos.get_mut(&sent.delivery.repo_id).and_then(|r| r.hooks.get_mut(&sent.delivery.hook_id));
-    if let Some(hook) = hook {
-        hook.last_status = sent.answer.status;
-    }
+    world.enter(sent.clone());
     world.sent.push(sent.clone());
     sent
 }

@@ -29,6 +29,7 @@ mod limits;
 mod lookup;
 mod patch;
 mod people;
+mod record;
 mod reply;
 mod rest;
 mod sample;

@@ -19,6 +19,7 @@ use super::{
     faults::Faults,
     folders::Folders,
     limits::Limits,
+    record::Attempt,
     sign_in::SignIn,
 };
 use crate::domain::Clock;
@@ -258,6 +259,7 @@ pub struct World {
     pub sign_in: SignIn,
     pub outbox: Vec<Delivery>,
     pub sent: Vec<Sent>,
+    pub record: Vec<Attempt>,
     pub pings: Pings,
     pub faults: Faults,
     pub limits: Limits,
@@ -285,6 +287,7 @@ impl World {
             sign_in: SignIn::default(),
             outbox: Vec::new(),
             sent: Vec::new(),
+            record: Vec::new(),
             pings: Pings::default(),
             faults: Faults::default(),
             limits: Limits::default(),

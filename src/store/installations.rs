@@ -9,9 +9,13 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Se
 use super::{Lane, Store, StoreError, WriteTx, time, users};
 use crate::domain::{HookId, InstallationId, RepoId, RepoName, RepoRef, UserId};
 
+mod catch_up;
 mod connecting;
+mod rotation;
 
+pub use catch_up::{CatchUp, HookState, Round};
 pub use connecting::{Claim, NewInstallation};
+pub use rotation::{FormerSecret, Rotation};
 
 /// How far a connection has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +57,8 @@ pub struct Installation {
     pub state: InstallationState,
     /// The webhook's secret, sealed.
     pub secret: Vec<u8>,
+    /// The secret that GitHub is being told, sealed.
+    pub next_secret: Option<Vec<u8>>,
     /// GitHub's id of the webhook.
     pub hook_id: Option<HookId>,
     /// The webhook's URL.
@@ -71,15 +77,19 @@ pub struct Installation {
     pub bot_hint: Option<String>,
     /// When it became active.
     pub connected_at: Option<DateTime<Utc>>,
+    /// How its webhook is, and how far it has caught up with what GitHub sent.
+    pub catch_up: CatchUp,
 }
 
-/// An installation and whose secret it holds, which is needed to open it.
+/// An installation, its secrets, and whose they are, which is needed to open them.
 #[derive(Debug, Clone)]
 pub struct Owned {
     /// The installation.
     pub installation: Installation,
     /// GitHub's id of its user.
     pub github_user: i64,
+    /// The secrets it had before.
+    pub former: Vec<FormerSecret>,
 }
 
 /// Whether the bot can review a repository, as far as is known.
@@ -91,6 +101,13 @@ pub struct BotStanding {
     pub can_review: bool,
     /// What to do if not.
     pub hint: Option<String>,
+}
+
+impl Installation {
+    /// The secret GitHub has or is being told, sealed.
+    pub fn newest_secret(&self) -> &[u8] {
+        self.next_secret.as_ref().unwrap_or(&self.secret)
+    }
 }
 
 /// What a proven delivery changes about its installation.
@@ -120,6 +137,11 @@ impl Store {
         repo: &RepoName,
     ) -> Result<Vec<Installation>, StoreError> {
         self.all(active(user).filter(entity::Column::RepoKey.eq(repo.key()))).await
+    }
+
+    /// Everybody's active installations of a repository, newest first.
+    pub async fn active_installations_for(&self, repo: RepoId) -> Result<Vec<Installation>, StoreError> {
+        self.all(newest().filter(entity::Column::RepoId.eq(repo.0)).filter(active_state())).await
     }
 
     /// The user's active installations, newest first.
@@ -227,11 +249,17 @@ impl Store {
     }
 
     async fn owned(&self, rows: Select<entity::Entity>) -> Result<Vec<Owned>, StoreError> {
+        // The present secrets first: whichever becomes a former one meanwhile is found twice, not missed.
         let rows = rows.find_also_related(users::entity::Entity).all(self.read()).await?;
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let former = self.former_secrets().await?;
         rows.into_iter()
             .map(|(row, user)| {
                 let user = user.ok_or_else(|| StoreError::Corrupt(format!("installation {} has no user", row.id)))?;
-                Ok(Owned { installation: row.try_into()?, github_user: user.github_id })
+                let former = former.iter().filter(|(of, _)| of.0 == row.id).map(|(_, former)| former.clone()).collect();
+                Ok(Owned { installation: row.try_into()?, github_user: user.github_id, former })
             })
             .collect()
     }
@@ -242,8 +270,11 @@ fn newest() -> Select<entity::Entity> {
 }
 
 fn active(user: UserId) -> Select<entity::Entity> {
-    use entity::Column;
-    newest().filter(Column::UserId.eq(user.0)).filter(Column::State.eq(InstallationState::Active.as_str()))
+    newest().filter(entity::Column::UserId.eq(user.0)).filter(active_state())
+}
+
+fn active_state() -> Expr {
+    entity::Column::State.eq(InstallationState::Active.as_str())
 }
 
 /// Gives every installation of a repository the name GitHub uses now.
@@ -266,12 +297,14 @@ impl TryFrom<entity::Model> for Installation {
         let corrupt = |what: &str| StoreError::Corrupt(format!("installation {}: {what}", row.id));
         let name = RepoName::parse(&row.repo).ok_or_else(|| corrupt("not a repository name"))?;
         let state = InstallationState::parse(&row.state).ok_or_else(|| corrupt("unknown state"))?;
+        let catch_up = CatchUp::of(&row);
         Ok(Self {
             id: InstallationId(row.id),
             user: UserId(row.user_id),
             repo: RepoRef { id: RepoId(row.repo_id), name },
             state,
             secret: row.secret,
+            next_secret: row.next_secret,
             hook_id: row.hook_id.map(HookId),
             hook_url: row.hook_url,
             verified_at: row.verified_at.map(time),
@@ -281,6 +314,7 @@ impl TryFrom<entity::Model> for Installation {
             bot_can_review: row.bot_can_review,
             bot_hint: row.bot_hint,
             connected_at: row.connected_at.map(time),
+            catch_up,
         })
     }
 }
@@ -310,6 +344,18 @@ mod entity {
         pub created_at: i64,
         pub connected_at: Option<i64>,
         pub disconnected_at: Option<i64>,
+        pub hook_state: Option<String>,
+        pub hook_hint: Option<String>,
+        pub record_until: Option<i64>,
+        pub looked_until: Option<i64>,
+        pub caught_up_at: Option<i64>,
+        pub catch_up_due: Option<i64>,
+        pub redelivered: Option<i64>,
+        pub looked_at: Option<i64>,
+        pub catch_up_error: Option<String>,
+        pub next_secret: Option<Vec<u8>>,
+        pub rotation: Option<String>,
+        pub rotating_since: Option<i64>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -179,6 +179,26 @@ pub struct ReviewDraft {
 }
 
 impl ReviewDraft {
+    /// The same without anything that was written in the repository or about it: which commit it was, and what was concluded.
+    pub(crate) fn without_words(self) -> Self {
+        let nothing = String::new;
+        Self {
+            title: nothing(),
+            author: nothing(),
+            branch: nothing(),
+            summary: nothing(),
+            body: nothing(),
+            findings: Vec::new(),
+            coverage: Coverage::default(),
+            ..self
+        }
+    }
+
+    /// Whether [`ReviewDraft::without_words`] is all that is left of it.
+    pub fn is_wordless(&self) -> bool {
+        self.body.is_empty()
+    }
+
     pub(crate) fn to_json(&self) -> Result<String, StoreError> {
         // NUL cannot be stored as text on PostgreSQL; in JSON it is the escape that must go.
         serde_json::to_string(self)

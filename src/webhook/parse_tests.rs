@@ -428,3 +428,55 @@ fn githubs_own_examples_are_all_read() {
         }
     }
 }
+
+#[test]
+fn what_githubs_record_says_matters_is_what_is_read() {
+    const ACTIONS: [&str; 36] = [
+        "assigned",
+        "auto_merge_disabled",
+        "auto_merge_enabled",
+        "closed",
+        "converted_to_draft",
+        "deleted",
+        "demilestoned",
+        "dequeued",
+        "edited",
+        "enqueued",
+        "field_added",
+        "field_removed",
+        "labeled",
+        "locked",
+        "milestoned",
+        "opened",
+        "pinned",
+        "ready_for_review",
+        "reopened",
+        "review_request_removed",
+        "review_requested",
+        "stack",
+        "synchronize",
+        "transferred",
+        "typed",
+        "unassigned",
+        "unlabeled",
+        "unlocked",
+        "unpinned",
+        "untyped",
+        "created",
+        "completed",
+        "started",
+        "submitted",
+        "requested",
+        "",
+    ];
+    let (pull, issue) = (fixture("pull_request.opened"), fixture("issues.opened"));
+    for (event, body) in [("pull_request", &pull), ("issues", &issue), ("issue_comment", &issue), ("push", &pull)] {
+        for action in ACTIONS {
+            let mut body = body.clone();
+            body["action"] = json!(action);
+            let ignored = matches!(read(event, body.to_string()).unwrap(), Event::Ignored(_));
+            assert_eq!(crate::domain::event::matters(event, Some(action)), !ignored, "{event}.{action}");
+        }
+        assert!(!crate::domain::event::matters(event, None));
+    }
+}

@@ -23,12 +23,14 @@ pub const SAME_ORIGIN: (&str, &str) = ("Sec-Fetch-Site", "same-origin");
 const LONG_SESSION: (&str, &str) = ("ACCESS_TOKEN_EXPIRE_MINUTES", "100000");
 
 /// Everything below a repository's name that needs it to be connected.
-const IN_A_REPOSITORY: [(Method, &str); 7] = [
+const IN_A_REPOSITORY: [(Method, &str); 9] = [
     (Method::GET, ""),
     (Method::GET, "/files"),
     (Method::GET, "/graph"),
     (Method::GET, "/profile"),
     (Method::POST, "/rescan"),
+    (Method::POST, "/repair"),
+    (Method::POST, "/rotate-secret"),
     (Method::GET, "/pulls/1/state"),
     (Method::POST, "/pulls/1/review"),
 ];

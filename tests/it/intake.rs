@@ -2,7 +2,7 @@
 
 mod ack;
 mod again;
-mod beside;
+pub mod beside;
 mod ignored;
 mod refused;
 mod secrets;

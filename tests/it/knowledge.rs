@@ -114,7 +114,7 @@ fn shop(t: &T) -> RepoId {
 }
 
 /// What the graph would tell a stranger's pull request over these files that closes these issues.
-async fn ask(t: &T, files: &[&str], closes: &[i64]) -> Answer {
+pub async fn ask(t: &T, files: &[&str], closes: &[i64]) -> Answer {
     let question = Question {
         repo: shop(t),
         number: PrNumber(1_000_000),

@@ -18,7 +18,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     ("run", &["api", "app", "config", "graph", "handlers", "inbox", "seal", "store", "sweep"]),
     ("api", &["accounts", "app", "config", "github", "graph", "inbox", "knowledge", "store", "webhook"]),
-    ("handlers", &["app", "github", "knowledge", "review", "store", "webhook"]),
+    ("handlers", &["accounts", "app", "github", "knowledge", "review", "store", "webhook"]),
     ("sweep", &["accounts", "app", "github", "inbox", "store"]),
     ("review", &["app", "github", "graph", "scan", "store"]),
     ("knowledge", &["app", "github", "graph", "inbox", "scan", "store"]),

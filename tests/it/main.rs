@@ -4,12 +4,15 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod access;
+mod catch_up;
 mod claims;
 mod context;
 mod crash;
 mod demo;
+mod erasure;
 mod graph_contract;
 mod intake;
+mod keys;
 mod knowledge;
 mod layering;
 mod limits;
@@ -20,7 +23,9 @@ mod openapi;
 mod publishing;
 mod repos;
 mod review;
+mod rotation;
 mod sign_in;
 mod support;
 mod tasks;
+mod throttle;
 mod workers;

@@ -584,18 +584,19 @@ async fn a_connected_repository_is_shown_exactly_and_its_webhook_as_it_proves_it
                 "connected_at": shown["connected_at"], "webhook": webhook,
                 "bot": {"login": "nectr-bot", "can_review": true, "hint": null},
                 "scan": shown["scan"], "graph": off,
+                "catch_up": {"at": null, "redelivered": 0, "looked_at": 0, "error": null},
             });
             assert_eq!(got, expected);
         };
-        expect(json!({"id": hook.id, "verified": false, "last_delivery_at": null, "last_status": null})).await;
+        expect(json!({"id": hook.id, "verified": false, "last_delivery_at": null, "last_status": null, "state": "ok", "hint": null})).await;
         t.pass(minutes(1));
         t.settle().await;
         let at = (noon() + minutes(2)).timestamp();
-        expect(json!({"id": hook.id, "verified": true, "last_delivery_at": at, "last_status": 200})).await;
+        expect(json!({"id": hook.id, "verified": true, "last_delivery_at": at, "last_status": 200, "state": "ok", "hint": null})).await;
         t.pass(minutes(1));
         expect_reviews(t).await;
         let at = (noon() + minutes(3)).timestamp();
-        expect(json!({"id": hook.id, "verified": true, "last_delivery_at": at, "last_status": 202})).await;
+        expect(json!({"id": hook.id, "verified": true, "last_delivery_at": at, "last_status": 202, "state": "ok", "hint": null})).await;
     })
     .await;
 }

@@ -5,7 +5,10 @@
 use super::*;
 use crate::{
     domain::{RepoRef, UserId},
-    store::{installations::NewInstallation, users::testing::Fixture},
+    store::{
+        installations::{FormerSecret, NewInstallation},
+        users::testing::Fixture,
+    },
 };
 
 const API: RepoId = RepoId(70);
@@ -93,11 +96,14 @@ async fn a_webhook_that_passes_from_one_connection_to_the_next_may_be_signed_by_
 fn a_secret_that_cannot_be_opened_is_never_counted_as_wrong() {
     let sealer = Sealer::new(&SecretString::from("k".repeat(32)), None);
     let sealed = |secret: &str| sealer.seal(secret_place(7, API), secret);
-    let owned =
-        |id, secret| Owned { installation: Installation { secret, id: InstallationId(id), ..blank() }, github_user: 7 };
+    let owned = |id, secret| Owned {
+        installation: Installation { secret, id: InstallationId(id), ..blank() },
+        github_user: 7,
+        former: vec![],
+    };
     let opened = |installations, operator| {
         let secret = SecretString::from("the operator's");
-        open(&sealer, Suspects { installations, operator }, Some(&secret))
+        open(&sealer, Utc::now(), Suspects { installations, operator }, Some(&secret))
     };
 
     let sound = opened(vec![owned(1, sealed("one")), owned(2, sealed("two"))], false).unwrap();
@@ -111,6 +117,22 @@ fn a_secret_that_cannot_be_opened_is_never_counted_as_wrong() {
     assert!(opened(vec![], false).unwrap().is_empty());
 }
 
+#[test]
+fn all_secrets_of_an_installation_count_as_long_as_they_do() {
+    let sealer = Sealer::new(&SecretString::from("k".repeat(32)), None);
+    let sealed = |secret: &str| sealer.seal(secret_place(7, API), secret);
+    let now = Utc::now();
+    let former = |secret, hours| FormerSecret { secret: sealed(secret), until: now + TimeDelta::hours(hours) };
+    let owned = Owned {
+        installation: Installation { secret: sealed("present"), next_secret: Some(sealed("next")), ..blank() },
+        github_user: 7,
+        former: vec![former("former", 1), former("over", 0)],
+    };
+    let candidates = open(&sealer, now, Suspects { installations: vec![owned], operator: false }, None).unwrap();
+    let tried: Vec<_> = candidates.iter().map(AsRef::<[u8]>::as_ref).collect();
+    assert_eq!(tried, [&b"present"[..], b"next", b"former"]);
+}
+
 fn blank() -> Installation {
     Installation {
         id: InstallationId(1),
@@ -118,6 +140,7 @@ fn blank() -> Installation {
         repo: RepoRef { id: API, name: name("acme/api") },
         state: InstallationState::Active,
         secret: vec![],
+        next_secret: None,
         hook_id: None,
         hook_url: None,
         verified_at: None,
@@ -127,6 +150,7 @@ fn blank() -> Installation {
         bot_can_review: None,
         bot_hint: None,
         connected_at: None,
+        catch_up: Default::default(),
     }
 }
 

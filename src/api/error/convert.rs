@@ -5,7 +5,8 @@ use poem::http::StatusCode;
 use super::Problem;
 use crate::{
     accounts::{
-        connect::ConnectError, repos::ListError, secrets::SecretsError, session::AuthError, sign_in::SignInError,
+        connect::ConnectError, repos::ListError, rotation::RotateError, secrets::SecretsError, session::AuthError,
+        sign_in::SignInError, webhook::RepairError,
     },
     api::body::BodyError,
     github::GitHubError,
@@ -64,6 +65,29 @@ impl From<ConnectError> for Problem {
             ConnectError::Failed(_) => Self::new(StatusCode::BAD_GATEWAY, detail),
             ConnectError::NotFound => Self::not_found(detail),
             ConnectError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<RepairError> for Problem {
+    fn from(error: RepairError) -> Self {
+        let detail = error.to_string();
+        match error {
+            RepairError::SessionExpired => Self::new(StatusCode::UNAUTHORIZED, detail),
+            RepairError::Failed(_) => Self::new(StatusCode::BAD_GATEWAY, detail),
+            RepairError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<RotateError> for Problem {
+    fn from(error: RotateError) -> Self {
+        let detail = error.to_string();
+        match error {
+            RotateError::SessionExpired => Self::new(StatusCode::UNAUTHORIZED, detail),
+            RotateError::Busy => Self::conflict(detail),
+            RotateError::Failed(_) => Self::new(StatusCode::BAD_GATEWAY, detail),
+            RotateError::Store(error) => error.into(),
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod bot;
 mod knowledge;
+mod record;
 mod requests;
 mod sign_in;
 mod tree;

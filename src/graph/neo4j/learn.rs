@@ -116,8 +116,30 @@ const CONTRIBUTORS: &str = "
     MERGE (d)-[c:CONTRIBUTED_TO]->(r)
     SET c.contributions = row[1]";
 
+/// Labels of what belongs to one repository, and the property that stands beside `repo_id` in their index.
+const OF_A_REPOSITORY: [(&str, &str); 6] = [
+    ("PullRequest", "number"),
+    ("File", "path"),
+    ("Issue", "number"),
+    ("Forgotten", "number"),
+    ("Scan", "repo_id"),
+    ("Repository", "repo_id"),
+];
+
+/// People of whom nothing is known any more.
+const LONELY: &str = "
+    MATCH (d:Developer) WHERE NOT EXISTS { (d)--() }
+    WITH d LIMIT $most
+    DELETE d
+    RETURN count(*) AS gone";
+
 /// A path and its hunks.
 type Touched<'a> = (&'a str, &'a [(u32, u32)]);
+
+#[derive(Deserialize)]
+struct Gone {
+    gone: i64,
+}
 
 #[derive(Deserialize)]
 struct Newest {
@@ -161,6 +183,32 @@ pub(super) async fn issues(server: &Server, facts: &[IssueFact]) -> Result<(), G
 
 pub(super) async fn forget(server: &Server, issue: IssueRef) -> Result<(), GraphError> {
     alone(server, query(FORGET).param("repo", issue.repo.0).param("number", issue.number)).await
+}
+
+/// A transaction for every few nodes: of a large repository there are a hundred thousand.
+pub(super) async fn forget_repository(server: &Server, repo: RepoId) -> Result<(), GraphError> {
+    let nodes = OF_A_REPOSITORY.map(|(label, indexed)| {
+        format!(
+            "MATCH (n:{label}) WHERE n.repo_id = $repo AND n.{indexed} IS NOT NULL
+            WITH n LIMIT $most DETACH DELETE n RETURN count(*) AS gone"
+        )
+    });
+    let statements = nodes.iter().map(String::as_str).chain([LONELY]);
+    for statement in statements {
+        loop {
+            let gone = server.persist_within(LIMIT, async || {
+                let mut transaction = server.begin(LIMIT).await?;
+                let some = query(statement).param("repo", repo.0).param("most", count(BATCH));
+                let gone: Vec<Gone> = transaction.rows(some).await?;
+                transaction.commit().await?;
+                Ok(gone.iter().map(|gone| gone.gone).sum::<i64>())
+            });
+            if gone.await? == 0 {
+                break;
+            }
+        }
+    }
+    Ok(())
 }
 
 pub(super) async fn contributors(server: &Server, repo: RepoId, people: &[Contributor]) -> Result<(), GraphError> {

@@ -75,6 +75,10 @@ pub fn route(world: &mut World, ask: &mut Ask, method: &str, repo: i64, rest: &[
                     world.queue_ping(repo, id);
                     Ok(Reply::empty(204))
                 }
+                ("GET", ["deliveries"]) => world.list_attempts(ask, repo, id),
+                ("POST", ["deliveries", attempt, "attempts"]) => {
+                    world.attempt_again(id, attempt.parse().map_err(|_| not_found())?)
+                }
                 _ => unknown(ask),
             }
         }

@@ -12,6 +12,7 @@ use super::{
 
 pub fn route(world: &mut World, ask: &mut Ask, method: &str, repo: i64, rest: &[&str]) -> Outcome {
     match (method, rest) {
+        ("GET", []) => list(world, ask, repo),
         (_, ["comments", id]) => one_comment(world, ask, method, repo, id),
         (_, [number, rest @ ..]) => {
             let number = number.parse::<i64>().map_err(|_| not_found())?;
@@ -44,6 +45,30 @@ fn moved(world: &World, ask: &Ask, gone: Gone, rest: &[&str]) -> Reply {
             Reply::redirect(status, format!("{}/repositories/{repo}/issues/{number}{tail}", world.api))
         }
     }
+}
+
+/// Pull requests are among them.
+fn list(world: &World, ask: &mut Ask, repo: i64) -> Outcome {
+    ask.allow_query(&["state", "sort", "direction", "since", "per_page", "page"]);
+    let state = ask.choice("state", &["open", "closed", "all"], "open")?;
+    let sort = ask.choice("sort", &["created", "updated", "comments"], "created")?;
+    let direction = ask.choice("direction", &["asc", "desc"], "desc")?;
+    let since = ask.param("since").and_then(|since| since.parse::<chrono::DateTime<chrono::Utc>>().ok());
+    let repo = world.repo(repo);
+    let issues = repo.issues.values().map(|issue| (issue.updated_at, issue.number, world.show_issue(repo, issue)));
+    let pulls = repo.pulls.values();
+    let pulls = pulls.map(|pull| (pull.shown().updated_at, pull.number, world.show_pull_as_issue(repo, pull)));
+    let mut found: Vec<_> = issues
+        .chain(pulls)
+        .filter(|(updated, _, shown)| {
+            (state == "all" || shown["state"] == state) && since.is_none_or(|since| *updated >= since)
+        })
+        .collect();
+    found.sort_by_key(|(updated, number, _)| (if sort == "updated" { Some(*updated) } else { None }, *number));
+    if direction == "desc" {
+        found.reverse();
+    }
+    Ok(page_of(ask, &world.api, &found, |(.., shown)| shown.clone()))
 }
 
 fn get(world: &World, repo: i64, number: i64) -> Outcome {

@@ -219,3 +219,43 @@ async fn the_sample_world_has_three_pull_requests_and_pages_to_look_at() {
     assert!(page.text().contains("Take card payments") && page.text().contains("&lt;&lt;&lt;&lt;&lt;&lt;&lt; HEAD"));
     assert!(github.unknown_calls().is_empty());
 }
+
+#[tokio::test]
+async fn every_attempt_is_in_the_record_for_three_days_and_can_be_made_again() {
+    let clock = crate::domain::Clock::manual("2026-03-01T12:00:00Z".parse().unwrap());
+    let github = Sandbox::start_on(0, clock.clone()).await.unwrap();
+    github.user("octavia");
+    github.repo("acme/shop").admin("octavia").hook("http://127.0.0.1:1/hook", Some("s3cret"));
+    let hook = github.hooks_of("acme/shop")[0].id;
+    let acme = Acme { pr: github.open_pull("acme/shop", |pr| pr.adds("a.txt", "one\n")), github };
+    acme.github.label(acme.pr, "big");
+    let lost = acme.github.drop_deliveries();
+    let path = format!("{HOOKS}/{hook}/deliveries");
+
+    let page = acme.get("octavia", &format!("{path}?per_page=1")).await;
+    let link = page.header("link").unwrap();
+    let next = link.split_once("/api/v3").unwrap().1.split_once('>').unwrap().0.to_owned();
+    assert!(link.ends_with("rel=\"next\"") && next.contains("per_page=1&cursor=v1_"), "{link}");
+    let older =
+        acme.get("octavia", &next.replace(&format!("/repositories/{}", acme.pr.repo), "/repos/acme/shop")).await;
+    assert!(older.header("link").is_none());
+    let (newest, oldest) = (page.json()[0].clone(), older.json()[0].clone());
+    assert_eq!((&newest["action"], &oldest["action"]), (&json!("labeled"), &json!("opened")));
+    assert_eq!((&oldest["guid"], &oldest["status_code"]), (&json!(lost[0].guid), &json!(502)));
+    assert_eq!((&oldest["redelivery"], &oldest["delivered_at"]), (&json!(false), &json!("2026-03-01T12:00:00Z")));
+
+    acme.github.edit_hook(hook, |hook| hook.secret = Some("another".into()));
+    let attempts = format!("{path}/{}/attempts", oldest["id"]);
+    assert_eq!(acme.ask("octavia", "POST", &attempts).send().await.unwrap().status, 202);
+    let again = acme.github.drop_deliveries().remove(0);
+    assert_eq!((&again.guid, &again.body), (&lost[0].guid, &lost[0].body));
+    assert!(again.headers.contains(&("X-Hub-Signature-256".to_owned(), webhook::sign(b"another", &again.body))));
+    let rows = acme.get("octavia", &path).await.json();
+    assert_eq!((rows.as_array().unwrap().len(), &rows[0]["redelivery"]), (3, &json!(true)));
+    assert_eq!(acme.ask("octavia", "POST", &format!("{path}/1/attempts")).send().await.unwrap().status, 404);
+
+    clock.advance(std::time::Duration::from_secs(3 * 86_400 + 1));
+    assert_eq!(acme.get("octavia", &path).await.json(), json!([]));
+    assert_eq!(acme.ask("octavia", "POST", &attempts).send().await.unwrap().status, 404);
+    assert!(acme.github.unknown_calls().is_empty(), "{:?}", acme.github.unknown_calls());
+}

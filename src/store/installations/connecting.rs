@@ -10,7 +10,7 @@ use sea_orm::{
     UpdateMany, sea_query::Expr,
 };
 
-use super::{Installation, InstallationState, Lane, Store, StoreError, WriteTx, entity};
+use super::{HookState, Installation, InstallationState, Lane, Store, StoreError, WriteTx, entity};
 use crate::{
     domain::{HookId, InstallationId, RepoId, RepoRef, UserId},
     store::micros,
@@ -121,6 +121,7 @@ impl Store {
             .col_expr(Column::HookId, Expr::value(hook.0))
             .col_expr(Column::HookUrl, Expr::value(url))
             .col_expr(Column::ConnectedAt, Expr::value(self.now()))
+            .col_expr(Column::HookState, Expr::value(HookState::Ok.as_str()))
             .exec(&*tx)
             .await?;
         tx.commit().await?;

@@ -284,3 +284,30 @@ async fn facts_and_builds_at_once_leave_a_whole_graph() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_repository_that_is_forgotten_leaves_nothing_and_takes_nothing_of_others() {
+    on_every_backend(async |graph, repo| {
+        let other = fresh_repo();
+        for repo in [repo, other] {
+            let mut fact = pull(1).by("ada").open().touching(&["a.rs", "gone.rs"]);
+            fact.closes = Some(vec![IssueRef { repo, number: 7 }]);
+            graph.build(&first(repo, &["a.rs", "b.rs"])).await.unwrap();
+            graph.learn_pulls(repo, &[fact]).await.unwrap();
+            graph.learn_issues(&[issue(repo, 7)]).await.unwrap();
+            graph.forget_issue(IssueRef { repo, number: 8 }).await.unwrap();
+            let ada = Contributor { login: "ada".to_owned(), contributions: 3 };
+            graph.learn_contributors(repo, &[ada]).await.unwrap();
+        }
+        let (nothing, kept) =
+            (dump(graph, fresh_repo(), &["a.rs", "gone.rs"]).await, dump(graph, other, &["gone.rs"]).await);
+        for _ in 0..2 {
+            graph.forget_repository(repo).await.unwrap();
+            assert_eq!(dump(graph, repo, &["a.rs", "gone.rs"]).await, nothing);
+            assert_eq!(dump(graph, other, &["gone.rs"]).await, kept);
+        }
+        graph.build(&first(repo, &["a.rs"])).await.unwrap();
+        assert_eq!(graph.files(repo).await.unwrap().len(), 1, "it may come back");
+    })
+    .await;
+}

@@ -63,6 +63,16 @@ impl Beside {
         .unwrap();
     }
 
+    /// The one number a statement asks for.
+    pub async fn number(&mut self, sql: &str) -> i64 {
+        let sql = sqlx::AssertSqlSafe(sql);
+        match self {
+            Self::Sqlite(connection) => sqlx::query_scalar(sql).fetch_one(connection).await,
+            Self::Postgres(connection) => sqlx::query_scalar(sql).fetch_one(connection).await,
+        }
+        .unwrap()
+    }
+
     /// What was kept of malformed deliveries, oldest first.
     pub async fn rejected(&mut self) -> Vec<Rejected> {
         const SQL: &str = "SELECT installation_id, reason, headers, body FROM rejected ORDER BY id";

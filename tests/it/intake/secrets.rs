@@ -40,7 +40,9 @@ async fn p47_a_ping_is_a_pong_that_verifies_the_connection_and_leaves_no_row() {
     nectr(async |t| {
         let octavia = t.connected().await;
         let hook = t.github.hooks_of(SHOP)[0].id;
-        let unverified = json!({"id": hook, "verified": false, "last_delivery_at": null, "last_status": null});
+        let unverified = json!({
+            "id": hook, "verified": false, "last_delivery_at": null, "last_status": null, "state": "ok", "hint": null,
+        });
         assert_eq!(webhook(&octavia).await, unverified);
         expect_pong(&only(t.deliver().await));
         let seen = webhook(&octavia).await;

@@ -30,6 +30,11 @@ impl Person {
         Self { url: url.to_owned(), token }
     }
 
+    /// A browser that has this cookie.
+    pub fn browsing(url: &str, token: &str) -> Self {
+        Self { url: url.to_owned(), token: token.to_owned() }
+    }
+
     /// A request to a path, with the cookie and the header a browser adds to a page's own requests.
     pub fn request(&self, method: Method, path: &str) -> Request {
         Request::new(method, format!("{}{path}", self.url))
