@@ -14,13 +14,17 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
 
 # The C library, root certificates and nothing else: no shell, no package manager, no root.
 FROM gcr.io/distroless/cc-debian12:nonroot
+LABEL org.opencontainers.image.title="nectr" \
+      org.opencontainers.image.description="Turns GitHub webhooks into pull-request reviews" \
+      org.opencontainers.image.licenses="MIT"
 COPY --from=build /nectr /usr/local/bin/nectr
-COPY --from=build --chown=nonroot:nonroot /data /data
-ENV APP_ENV=production \
-    DATABASE_URL=sqlite:///data/nectr.db
+COPY --from=build --chown=65532:65532 /data /data
+ENV APP_ENV=production
 VOLUME /data
-# Relative paths (and a development server's key file) end up where they are kept and may be written.
+# The SQLite database (where no other is named) and whatever has a relative path end up where they are kept.
 WORKDIR /data
+# A number, so that orchestrators can see that it is not root.
+USER 65532:65532
 EXPOSE 8000
 # No HEALTHCHECK: orchestrators ask /health/ready, which costs no process.
 ENTRYPOINT ["/usr/local/bin/nectr"]

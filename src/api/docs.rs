@@ -49,7 +49,7 @@ pub(super) fn service() -> OpenApiService<Api, ()> {
     );
     OpenApiService::new(api, "nectr", env!("CARGO_PKG_VERSION"))
         .description(ABOUT)
-        .license(LicenseObject::new("MIT"))
+        .license(LicenseObject::new("MIT").url("https://opensource.org/license/mit"))
         .server(ServerObject::new("/").description("This server"))
 }
 
@@ -94,7 +94,7 @@ pub(super) fn file(content_type: &'static str, text: &'static str) -> Response {
 fn completed(spec: &str) -> Value {
     let mut document: Value = serde_json::from_str(spec).unwrap_or_default();
     for schema in objects(document.pointer_mut("/components/schemas")) {
-        allow_null(schema);
+        refer(schema);
     }
     for path in objects(document.get_mut("paths")) {
         for (method, operation) in path.iter_mut() {
@@ -121,23 +121,29 @@ fn whole_numbers(value: &mut Value) {
     }
 }
 
-/// Fields that may be missing are written as null.
-fn allow_null(schema: &mut Map<String, Value>) {
+/// Fields that may be missing are written as null, and a reference is `allOf` with nothing else in it: the framework adds
+/// the description once more, which generators of clients take for a second type, and leave out what holds the field.
+fn refer(schema: &mut Map<String, Value>) {
     let required = schema.get("required").cloned().unwrap_or_default();
     let is_required = |name: &str| required.as_array().is_some_and(|names| names.iter().any(|known| known == name));
     let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else { return };
     for (name, property) in properties.iter_mut() {
-        if !is_required(name) {
-            if let Some(reference) = property.get("$ref").cloned() {
-                *property = json!({ "allOf": [{ "$ref": reference }] });
-            }
+        let nullable = !is_required(name);
+        if nullable && let Some(reference) = property.get("$ref").cloned() {
+            *property = json!({ "allOf": [{ "$ref": reference }] });
+        } else if let Some(reference) = property.pointer("/allOf/0").cloned() {
+            property["allOf"] = json!([reference]);
+        }
+        if nullable {
             property["nullable"] = true.into();
         }
     }
 }
 
 fn complete(method: &str, operation: &mut Map<String, Value>) {
-    let by_cookie = operation.get("security").is_some();
+    let by_cookie = operation.contains_key("security");
+    // Said rather than left out: it is open on purpose.
+    operation.entry("security").or_insert_with(|| json!([]));
     let changes = !matches!(method, "get" | "head");
     let mut reads = false;
     for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
@@ -239,7 +245,7 @@ mod tests {
                     assert_eq!(schema, "#/components/schemas/Error", "{route} {status}");
                 }
             }
-            if operation.contains_key("security") {
+            if operation["security"] != json!([]) {
                 assert!(responses.contains_key("401"), "{route}");
                 assert_eq!(route.starts_with("get"), !responses.contains_key("403"), "{route}");
             }
@@ -260,10 +266,22 @@ mod tests {
     }
 
     #[test]
+    fn a_field_that_refers_has_one_type() {
+        let property = |path: &str| DOCUMENT.pointer(&format!("/components/schemas/{path}")).unwrap();
+        let status =
+            json!({ "description": "Where it stands.", "allOf": [{ "$ref": "#/components/schemas/DeliveryStatus" }] });
+        assert_eq!(property("Delivery/properties/status"), &status);
+        let verdict = property("Review/properties/verdict");
+        assert_eq!(verdict["allOf"], json!([{ "$ref": "#/components/schemas/Verdict" }]));
+        assert_eq!(verdict["nullable"], true);
+    }
+
+    #[test]
     fn a_user_is_a_bearer_or_a_cookie_and_tokens_are_minted_by_cookie_only() {
         let security = |route: &str| operations().into_iter().find(|(r, _)| r == route).unwrap().1["security"].clone();
         assert_eq!(security("get /auth/me"), json!([{ "bearer": [] }, { "cookie": [] }]));
         assert_eq!(security("post /auth/token"), json!([{ "cookie": [] }]));
+        assert_eq!(security("post /api/v1/webhooks/github"), json!([]));
         assert_eq!(DOCUMENT["components"]["securitySchemes"]["bearer"]["bearerFormat"], "JWT");
     }
 

@@ -35,7 +35,7 @@ struct Rescanned {
 
 /// The files of a repository, from the code graph.
 #[derive(Debug, Object)]
-struct Files {
+struct FileList {
     /// GitHub's spelling.
     repo: String,
     /// How many there are.
@@ -233,11 +233,11 @@ impl KnowledgeApi {
         Data(app): Data<&Handle>,
         owner: Path<Name>,
         repo: Path<Name>,
-    ) -> Result<Json<Files>, GraphFails> {
+    ) -> Result<Json<FileList>, GraphFails> {
         let repo = connected(app, &user, &owner, &repo).await?.repo;
         let files = graph(app).await?.files(repo.id).await?;
         let count = i64::try_from(files.len()).unwrap_or(i64::MAX);
-        Ok(Json(Files { repo: repo.name.to_string(), count, files: files.into_iter().map(File::from).collect() }))
+        Ok(Json(FileList { repo: repo.name.to_string(), count, files: files.into_iter().map(File::from).collect() }))
     }
 
     /// See which files change together.

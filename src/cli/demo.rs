@@ -21,6 +21,8 @@ use crate::{
     seal,
 };
 
+/// Secret of webhooks made by hand: whoever reads the demo's last lines may send deliveries of their own.
+const BY_HAND: &str = "demo";
 /// How long the reviews may take to appear.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -46,6 +48,9 @@ pub async fn run(once: bool) -> Result<()> {
         say(format_args!("Dashboard   {url}/dashboard   (Sign in: you are {} here)", sample.admin));
         say(format_args!("Swagger UI  {url}/docs"));
         say(format_args!("Health      {url}/health"));
+        say(format_args!(
+            "Receiver    {url}/api/v1/webhooks/github   (the secret of webhooks made by hand is {BY_HAND})"
+        ));
         tokio::signal::ctrl_c().await?;
     }
     stop.cancel();
@@ -147,6 +152,7 @@ fn config(github: &Sandbox, folder: &Folder, sample: &Sample, url: &str, port: u
         ("GITHUB_CLIENT_ID", CLIENT_ID.to_owned()),
         ("GITHUB_CLIENT_SECRET", CLIENT_SECRET.to_owned()),
         ("GITHUB_PAT", github.token_of(sample.bot)),
+        ("GITHUB_WEBHOOK_SECRET", BY_HAND.to_owned()),
     ];
     let more: Vec<_> = more.iter().map(|(name, value)| (*name, value.as_str())).collect();
     Ok(Config::for_sandbox(&github.api_url(), &github.server_url(), &database, &more)?)

@@ -20,6 +20,7 @@ mod looking;
 mod metrics;
 mod neo4j;
 mod openapi;
+mod ops;
 mod publishing;
 mod repos;
 mod review;
