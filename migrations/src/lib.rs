@@ -19,6 +19,7 @@ mod m0001_init;
 mod m0002_knowledge;
 mod m0003_catch_up;
 mod m0004_account;
+mod m0005_told;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0002_knowledge::Knowledge),
             Box::new(m0003_catch_up::CatchUp),
             Box::new(m0004_account::Account),
+            Box::new(m0005_told::Told),
         ]
     }
 }

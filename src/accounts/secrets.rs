@@ -3,7 +3,7 @@
 //! An installation answers for its own webhook only, and the operator's secret only for repositories nobody connected. A
 //! secret that cannot be opened may be the right one: it is never counted as wrong.
 
-use std::ops::Deref;
+use std::{ops::Deref, sync::Arc};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use secrecy::SecretString;
@@ -15,12 +15,12 @@ use crate::{
     seal::Sealer,
     store::{
         Store, StoreError,
-        installations::{Installation, InstallationState, Owned, Sighting},
+        installations::{Freshness, Installation, InstallationState, Owned, Sighting},
     },
 };
 
 /// At most this many secrets are tried for one delivery.
-const MOST: u64 = 20;
+const MOST: usize = 20;
 
 /// Deliveries that bring no news are noted no more often than this.
 const OFTEN_ENOUGH: TimeDelta = TimeDelta::seconds(5);
@@ -64,6 +64,15 @@ pub struct Candidates {
     pub unopened: bool,
 }
 
+impl Candidates {
+    /// Whether the same secrets of the same installations are tried.
+    pub fn same_as(&self, other: &Self) -> bool {
+        let whose = |candidate: &Candidate| (candidate.installation, candidate.disconnected);
+        self.len() == other.len()
+            && self.iter().zip(other.iter()).all(|(one, two)| whose(one) == whose(two) && one.as_ref() == two.as_ref())
+    }
+}
+
 impl Deref for Candidates {
     type Target = [Candidate];
 
@@ -79,9 +88,10 @@ impl Deref for Candidates {
 pub async fn candidates(
     app: &App,
     hook: Option<HookId>,
+    fresh: Freshness,
     hint: impl FnOnce() -> Option<RepoName> + Send,
 ) -> Result<Candidates, SecretsError> {
-    let suspects = suspects(&app.store, hook, hint).await?;
+    let suspects = suspects(&app.store, hook, fresh, hint).await?;
     open(&app.sealer, app.clock.now(), suspects, app.config.webhook_secret.as_ref())
 }
 
@@ -126,18 +136,23 @@ fn open(
 /// Whose secret may have signed a delivery.
 #[derive(Default)]
 struct Suspects {
-    installations: Vec<Owned>,
+    installations: Vec<Arc<Owned>>,
     operator: bool,
 }
 
 async fn suspects(
     store: &Store,
     hook: Option<HookId>,
+    fresh: Freshness,
     hint: impl FnOnce() -> Option<RepoName> + Send,
 ) -> Result<Suspects, StoreError> {
     use InstallationState::{Active, Connecting};
     let known = match hook {
-        Some(hook) => store.installations_by_hook(hook).await?,
+        Some(hook) => match store.installations_by_hook(hook, fresh).await? {
+            // It may have been made just now, by another process.
+            known if known.is_empty() => store.installations_by_hook(hook, Freshness::Now).await?,
+            known => known,
+        },
         None => Vec::new(),
     };
     if !known.is_empty() {
@@ -145,10 +160,10 @@ async fn suspects(
     }
     // Nothing says which repository: an organisation's webhook, made by hand.
     let Some(repo) = hint() else { return Ok(Suspects { operator: true, ..Suspects::default() }) };
-    let active = store.installations_named(&repo, Active, MOST).await?;
+    let active = store.installations_named(&repo, Active, MOST, Freshness::Now).await?;
     let operator = active.is_empty();
     let installations = match hook {
-        Some(_) => store.installations_named(&repo, Connecting, MOST).await?,
+        Some(_) => store.installations_named(&repo, Connecting, MOST, Freshness::Now).await?,
         None => active,
     };
     Ok(Suspects { installations, operator })
@@ -156,7 +171,7 @@ async fn suspects(
 
 /// Of the installations that have or had a webhook, the one it belongs to now. While it passes from one to the next
 /// either may have signed: the one being connected, and the last that was disconnected.
-fn owners(known: Vec<Owned>) -> Vec<Owned> {
+fn owners(known: Vec<Arc<Owned>>) -> Vec<Arc<Owned>> {
     use InstallationState::{Active, Connecting, Disconnected};
     let of = |state| known.iter().filter(move |owned| owned.installation.state == state).cloned();
     match of(Active).next() {
@@ -174,36 +189,32 @@ pub async fn learn(app: &App, seen: Seen<'_>) -> Result<(), StoreError> {
     if seen.installation == InstallationId::OPERATOR {
         return Ok(());
     }
-    if let Err(error) = note(&app.store, app.clock.now(), &seen).await {
+    if let Err(error) = note(&app.store, &seen).await {
         tracing::warn!(%error, installation = %seen.installation, "what a delivery told of its webhook was not kept");
     }
     Ok(())
 }
 
-async fn note(store: &Store, now: DateTime<Utc>, seen: &Seen<'_>) -> Result<(), StoreError> {
-    let Some(installation) = store.installation(seen.installation).await? else { return Ok(()) };
-    match news(&installation, seen, now) {
-        Some(sighting) => store.note_sighting(installation.id, &sighting).await,
-        None => Ok(()),
+async fn note(store: &Store, seen: &Seen<'_>) -> Result<(), StoreError> {
+    let Some(owned) = store.known_installation(seen.installation).await? else { return Ok(()) };
+    let sighting = sighting(&owned.installation, seen);
+    let due = store.is_worth_noting(seen.installation, seen.status, OFTEN_ENOUGH);
+    if due || sighting.hook.is_some() || sighting.renamed.is_some() || sighting.verified {
+        store.note_sighting(seen.installation, &sighting).await?;
     }
+    Ok(())
 }
 
-/// What is worth writing down, if anything.
-fn news(known: &Installation, seen: &Seen<'_>, now: DateTime<Utc>) -> Option<Sighting> {
-    let sighting = Sighting {
+/// What there is to write down.
+fn sighting(known: &Installation, seen: &Seen<'_>) -> Sighting {
+    Sighting {
         // Only a row being connected has yet to learn its webhook's id.
         hook: seen.hook.filter(|_| known.state == InstallationState::Connecting && known.hook_id.is_none()),
         renamed: seen.repo.filter(|repo| is_renamed(&known.repo, repo)).cloned(),
         // An adopted webhook is not pinged again: any delivery with the right signature proves as much.
         verified: seen.ping || known.verified_at.is_none(),
         status: seen.status,
-    };
-    let changed = sighting.hook.is_some()
-        || sighting.renamed.is_some()
-        || sighting.verified
-        || known.last_status != Some(i64::from(seen.status));
-    let quiet = known.last_delivery_at.is_none_or(|last| now - last >= OFTEN_ENOUGH);
-    (changed || quiet).then_some(sighting)
+    }
 }
 
 /// A proven delivery, as [`learn`] wants it.

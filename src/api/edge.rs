@@ -74,7 +74,6 @@ impl<E: Endpoint> Endpoint for Inside<E> {
         );
         let origin = request.headers().get(header::ORIGIN).cloned();
         let parameters = known.map(|path| path.parameters()).unwrap_or_default();
-        let allow = known.and_then(|path| HeaderValue::from_str(&path.allow()).ok());
 
         let mut response = async {
             let answered = match self.cors.preflight(&request) {
@@ -86,7 +85,9 @@ impl<E: Endpoint> Endpoint for Inside<E> {
                     return problem.into_response();
                 }
                 let mut problem = Problem::from_framework(problem, parameters);
-                if let (StatusCode::METHOD_NOT_ALLOWED, Some(allow)) = (problem.status(), allow) {
+                if problem.status() == StatusCode::METHOD_NOT_ALLOWED
+                    && let Some(allow) = known.and_then(|path| HeaderValue::from_str(&path.allow()).ok())
+                {
                     problem = problem.with(header::ALLOW, allow);
                 }
                 note(&problem);

@@ -3,6 +3,8 @@
 //! The order is size, headers, secret, signature, and only then parse. Whoever is not proven learns nothing: a bad
 //! signature, an unknown webhook and a repository nobody connected are answered alike.
 
+use std::{borrow::Cow, sync::Arc};
+
 use bytes::Bytes;
 use poem::{http::HeaderMap, web::Data};
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi, payload::Json, types::Example};
@@ -22,6 +24,7 @@ use crate::{
         event::{Event, IgnoreReason, PullRequestEventKind},
     },
     inbox::{Accepted, IntakeError, NewDelivery, STORE_DEADLINE},
+    store::installations::Freshness,
     webhook::{self, BadSignature, ParseError},
 };
 
@@ -170,35 +173,66 @@ async fn learn(app: &App, seen: Seen<'_>) {
 }
 
 /// A proven body, read: the event and the JSON to store.
-type Read = Result<(Event, Vec<u8>), ParseError>;
+type Read = Result<(Event, Bytes), ParseError>;
 
 /// Whose secret signed the body, and what the body says.
 async fn prove(app: &App, incoming: Incoming, body: &Bytes) -> Result<(Candidate, Read, Incoming), Problem> {
-    let hint = || webhook::full_name_hint(body, incoming.form);
-    let candidates = match incoming.hook {
-        Hook::Nonsense => Candidates::default(),
-        Hook::Unsaid => secrets::candidates(app, None, hint).await?,
-        Hook::Id(hook) => secrets::candidates(app, Some(hook), hint).await?,
-    };
-    let unopened = candidates.unopened;
-    let heavy = body.len() > HEAVY;
-    let body = body.clone();
-    let examine = move || {
-        let (index, read) = examine(&candidates, &incoming, &body)?;
-        Ok((candidates[index].clone(), read, incoming))
-    };
-    let examined = match heavy {
-        true => tokio::task::spawn_blocking(examine).await.map_err(Problem::internal)?,
-        false => examine(),
-    };
-    // With a secret that cannot be opened, a signature that fits no other proves nothing against the sender.
-    examined.map_err(|bad: BadSignature| if unopened { SecretsError::Sealed.into() } else { bad.into() })
+    let incoming = Arc::new(incoming);
+    let tried = candidates(app, &incoming, body, Freshness::Recent).await?;
+    let mut proven = examine_apart(&tried, &incoming, body).await?;
+    if proven.is_none() {
+        // Before somebody is turned away: another process may have made or changed a connection a moment ago.
+        let now = candidates(app, &incoming, body, Freshness::Now).await?;
+        if !now.same_as(&tried) {
+            proven = examine_apart(&now, &incoming, body).await?;
+        }
+    }
+    let incoming =
+        Arc::into_inner(incoming).ok_or_else(|| Problem::internal("a delivery's headers are still in use"))?;
+    match proven {
+        Some((candidate, read)) => Ok((candidate, read, incoming)),
+        // With a secret that cannot be opened, a signature that fits no other proves nothing against the sender.
+        None if tried.unopened => Err(SecretsError::Sealed.into()),
+        None => Err(BadSignature.into()),
+    }
 }
 
-fn examine(candidates: &[Candidate], incoming: &Incoming, body: &[u8]) -> Result<(usize, Read), BadSignature> {
+async fn candidates(
+    app: &App,
+    incoming: &Incoming,
+    body: &Bytes,
+    fresh: Freshness,
+) -> Result<Arc<Candidates>, SecretsError> {
+    let hint = || webhook::full_name_hint(body, incoming.form);
+    Ok(Arc::new(match incoming.hook {
+        Hook::Nonsense => Candidates::default(),
+        Hook::Unsaid => secrets::candidates(app, None, fresh, hint).await?,
+        Hook::Id(hook) => secrets::candidates(app, Some(hook), fresh, hint).await?,
+    }))
+}
+
+/// [`examine`], where it holds nobody up.
+async fn examine_apart(
+    candidates: &Arc<Candidates>,
+    incoming: &Arc<Incoming>,
+    body: &Bytes,
+) -> Result<Option<(Candidate, Read)>, Problem> {
+    if body.len() <= HEAVY {
+        return Ok(examine(candidates, incoming, body));
+    }
+    let (candidates, incoming, body) = (candidates.clone(), incoming.clone(), body.clone());
+    tokio::task::spawn_blocking(move || examine(&candidates, &incoming, &body)).await.map_err(Problem::internal)
+}
+
+/// Whose secret fits, if any, and what the body then says.
+fn examine(candidates: &[Candidate], incoming: &Incoming, body: &Bytes) -> Option<(Candidate, Read)> {
     let signature = incoming.signature.as_ref().map(|value| value.as_bytes());
-    let (signed, index) = webhook::verify(candidates, signature, body)?;
-    Ok((index, webhook::parse(&incoming.event, signed, incoming.form)))
+    let (signed, index) = webhook::verify(candidates, signature, body).ok()?;
+    let read = webhook::parse(&incoming.event, signed, incoming.form).map(|(event, json)| match json {
+        Cow::Borrowed(json) => (event, body.slice_ref(json)),
+        Cow::Owned(json) => (event, json.into()),
+    });
+    Some((candidates[index].clone(), read))
 }
 
 fn new_delivery(
@@ -206,7 +240,7 @@ fn new_delivery(
     incoming: &Incoming,
     event: &Event,
     ignored: Option<IgnoreReason>,
-    payload: Vec<u8>,
+    payload: Bytes,
 ) -> NewDelivery {
     let pull = match event {
         Event::PullRequest(event) => Some(event),
@@ -230,7 +264,7 @@ fn new_delivery(
         reviews: ignored.is_none() && pull.is_some_and(|event| event.kind == PullRequestEventKind::Reviewable),
         ignored,
         headers: incoming.kept.clone(),
-        payload: payload.into(),
+        payload,
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::IntakeError;
+use super::{IntakeError, STORE_DEADLINE};
 use crate::store::{
     Store,
     intake::{Accepted, NewDelivery},
@@ -83,7 +83,9 @@ async fn write(store: Store, mut queue: mpsc::Receiver<Waiting>) {
             deliveries.push(waiting.delivery);
             answers.push(waiting.answer);
         }
-        match store.accept(&deliveries).await {
+        // Whoever waits for these has given up by then; what hangs must not hold up those who come later.
+        let accepted = tokio::time::timeout(STORE_DEADLINE, store.accept(&deliveries)).await;
+        match accepted.map_err(|_| IntakeError::Slow).and_then(|accepted| Ok(accepted.map_err(Arc::new)?)) {
             Ok(accepted) => {
                 for (answer, accepted) in answers.into_iter().zip(accepted) {
                     let _ = answer.send(Ok(accepted));
@@ -91,9 +93,8 @@ async fn write(store: Store, mut queue: mpsc::Receiver<Waiting>) {
             }
             Err(error) => {
                 tracing::error!(%error, deliveries = deliveries.len(), "deliveries could not be stored");
-                let error = Arc::new(error);
                 for answer in answers {
-                    let _ = answer.send(Err(error.clone().into()));
+                    let _ = answer.send(Err(error.clone()));
                 }
             }
         }

@@ -64,7 +64,7 @@ impl Store {
                 installations::rename(&tx, &RepoRef { id: *id, name: name.clone() }).await?;
             }
         }
-        tx.commit().await
+        self.commit_installations(tx).await
     }
 }
 

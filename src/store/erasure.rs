@@ -34,7 +34,7 @@ impl Store {
     pub async fn begin_erasure(&self, user: UserId, repo: RepoId) -> Result<(), StoreError> {
         let tx = self.begin(Lane::Work).await?;
         self.promise(&tx, user, Some(repo)).await?;
-        tx.commit().await
+        self.commit_installations(tx).await
     }
 
     /// Ends everything somebody has connected and every session, and promises to erase them. Once begun it is not taken
@@ -45,7 +45,7 @@ impl Store {
         tx.execute_raw(self.sql(sql, [user.0.into(), self.now().into()])).await?;
         tx.execute_raw(self.sql("DELETE FROM sessions WHERE user_id = $1", [user.0.into()])).await?;
         self.promise(&tx, user, None).await?;
-        tx.commit().await
+        self.commit_installations(tx).await
     }
 
     /// `repo`: none for all of them, also those that are just being connected.
@@ -106,7 +106,7 @@ impl Store {
         {
             tx.execute_raw(self.sql(sql, [user.0.into()])).await?;
         }
-        tx.commit().await
+        self.commit_installations(tx).await
     }
 
     /// Erases at most `limit` deliveries, with their attempts. Returns how many.
@@ -194,7 +194,7 @@ impl Store {
         for sql in ["DELETE FROM installations WHERE id = $1", "DELETE FROM erasures WHERE installation_id = $1"] {
             tx.execute_raw(self.sql(sql, [id.0.into()])).await?;
         }
-        tx.commit().await
+        self.commit_installations(tx).await
     }
 
     async fn one<const N: usize>(&self, sql: &str, values: [Value; N]) -> Result<u64, StoreError> {

@@ -4,17 +4,20 @@
 //! at most one of those. Rows are never reused: connecting again makes a new one.
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select, sea_query::Expr};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, Select, sea_query::Expr};
 
 use super::{Lane, Store, StoreError, WriteTx, time, users};
 use crate::domain::{HookId, InstallationId, RepoId, RepoName, RepoRef, UserId};
 
 mod catch_up;
 mod connecting;
+mod known;
 mod rotation;
 
 pub use catch_up::{CatchUp, HookState, Round};
 pub use connecting::{Claim, NewInstallation};
+pub use known::Freshness;
+pub(super) use known::Memory;
 pub use rotation::{FormerSecret, Rotation};
 
 /// How far a connection has come.
@@ -164,23 +167,6 @@ impl Store {
         self.all(newest().filter(Column::UserId.eq(user.0)).filter(established)).await
     }
 
-    /// The installations that have, or had, this webhook, newest first.
-    pub async fn installations_by_hook(&self, hook: HookId) -> Result<Vec<Owned>, StoreError> {
-        self.owned(newest().filter(entity::Column::HookId.eq(hook.0))).await
-    }
-
-    /// Everybody's installations of repositories of this name that have come this far, newest first.
-    pub async fn installations_named(
-        &self,
-        repo: &RepoName,
-        state: InstallationState,
-        limit: u64,
-    ) -> Result<Vec<Owned>, StoreError> {
-        use entity::Column;
-        let named = newest().filter(Column::RepoKey.eq(repo.key())).filter(Column::State.eq(state.as_str()));
-        self.owned(named.limit(limit)).await
-    }
-
     /// Notes what a proven delivery told.
     pub async fn note_sighting(&self, id: InstallationId, sighting: &Sighting) -> Result<(), StoreError> {
         use entity::Column;
@@ -200,7 +186,11 @@ impl Store {
         if let Some(repo) = &sighting.renamed {
             rename(&tx, repo).await?;
         }
-        tx.commit().await
+        tx.commit().await?;
+        if sighting.hook.is_some() || sighting.verified || sighting.renamed.is_some() {
+            self.inner.known.changed();
+        }
+        Ok(())
     }
 
     /// Notes the names repositories have now.
@@ -212,7 +202,7 @@ impl Store {
         for repo in repos {
             rename(&tx, repo).await?;
         }
-        tx.commit().await
+        self.commit_installations(tx).await
     }
 
     /// Notes whether the bot can review.
@@ -240,7 +230,7 @@ impl Store {
             .filter(Column::State.eq(InstallationState::Active.as_str()))
             .exec(&*tx)
             .await?;
-        tx.commit().await?;
+        self.commit_installations(tx).await?;
         Ok(ended.rows_affected == 1)
     }
 

@@ -74,6 +74,8 @@ struct Inner {
     clock: Clock,
     /// Where it lies, on SQLite.
     path: Option<PathBuf>,
+    known: installations::Memory,
+    lines: intake::Lines,
     /// Held for the life of the process, so that a second one on the same SQLite file is refused.
     _lock: Option<std::fs::File>,
 }
@@ -123,9 +125,17 @@ impl Store {
             let mut options = ConnectOptions::new(url);
             options.max_connections(16).acquire_timeout(Duration::from_secs(4)).sqlx_logging(false);
             let pool = Database::connect(options).await?;
-            let gate = Gate::new();
             Ok(Self {
-                inner: Arc::new(Inner { read: pool.clone(), write: pool, gate, clock, path: None, _lock: None }),
+                inner: Arc::new(Inner {
+                    read: pool.clone(),
+                    write: pool,
+                    gate: Gate::default(),
+                    clock,
+                    path: None,
+                    known: Default::default(),
+                    lines: Default::default(),
+                    _lock: None,
+                }),
             })
         }
     }
@@ -151,6 +161,8 @@ impl Store {
                 .max_connections(connections)
                 .min_connections(1)
                 .acquire_timeout(Duration::from_secs(4))
+                // A file does not hang up.
+                .test_before_acquire(false)
                 .sqlx_logging(false)
                 .map_sqlx_sqlite_opts(|options| {
                     use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
@@ -163,9 +175,11 @@ impl Store {
                 });
             options
         };
-        let write = Database::connect(pool(1)).await?;
+        // One for deliveries, one for everybody else: whose turn it is the gate says.
+        let write = Database::connect(pool(2)).await?;
         let read = Database::connect(pool(4)).await?;
-        Ok(Self { inner: Arc::new(Inner { read, write, gate: Gate::new(), clock, path: Some(path), _lock: lock }) })
+        let (known, lines, gate) = Default::default();
+        Ok(Self { inner: Arc::new(Inner { read, write, gate, clock, path: Some(path), known, lines, _lock: lock }) })
     }
 
     /// Brings the schema up to date. Each migration runs in a transaction; on PostgreSQL replicas take turns.
@@ -253,11 +267,13 @@ impl Store {
     }
 }
 
-impl Gate {
-    fn new() -> Self {
+impl Default for Gate {
+    fn default() -> Self {
         Self { writer: Arc::new(Mutex::new(())), others: Arc::new(Semaphore::new(1)) }
     }
+}
 
+impl Gate {
     async fn enter(&self, lane: Lane) -> (Option<OwnedSemaphorePermit>, OwnedMutexGuard<()>) {
         let turn = match lane {
             Lane::Intake => None,

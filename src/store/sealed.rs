@@ -118,7 +118,7 @@ impl Store {
             let values: [Value; 3] = [row.id.into(), sealed.clone().into(), row.sealed.clone().into()];
             resealed += tx.execute_raw(self.sql(&sql, values)).await?.rows_affected();
         }
-        tx.commit().await?;
+        self.commit_installations(tx).await?;
         Ok(resealed)
     }
 

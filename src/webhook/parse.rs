@@ -100,11 +100,12 @@ struct Branch {
 /// Reads the JSON of a delivery of `event` (the value of `X-GitHub-Event`).
 ///
 /// `signed` holds either the JSON itself or, when `form` is set, a form whose field `payload` is the JSON. Returns the
-/// JSON bytes to store beside the event. A byte order mark is refused, as everything else that is not JSON.
-pub fn parse(event: &str, signed: Signed<'_>, form: bool) -> Result<(Event, Vec<u8>), ParseError> {
+/// JSON bytes to store beside the event, borrowed where they are what came. A byte order mark is refused, as everything
+/// else that is not JSON.
+pub fn parse<'a>(event: &str, signed: Signed<'a>, form: bool) -> Result<(Event, Cow<'a, [u8]>), ParseError> {
     let json = json_bytes(signed.bytes(), form).map_err(|error| ParseError(error.to_string()))?;
     let event = reread(event, &json)?;
-    Ok((event, json.into_owned()))
+    Ok((event, json))
 }
 
 /// Reads the stored JSON of a delivery again: it was proven when it came.

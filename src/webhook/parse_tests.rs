@@ -12,7 +12,7 @@ const SECRET: &str = "secret";
 fn read_as(event: &str, body: &[u8], form: bool) -> Result<(Event, Vec<u8>), ParseError> {
     let header = sign(SECRET.as_bytes(), body);
     let (signed, _) = verify(&[SECRET], Some(header.as_bytes()), body).unwrap();
-    parse(event, signed, form)
+    parse(event, signed, form).map(|(event, json)| (event, json.into_owned()))
 }
 
 fn read(event: &str, body: impl AsRef<[u8]>) -> Result<Event, ParseError> {

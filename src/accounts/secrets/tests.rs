@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::time::Duration;
+
 use super::*;
 use crate::{
     domain::{RepoRef, UserId},
@@ -31,7 +33,7 @@ impl Fixture {
 
     /// The installations to try, and whether the operator's secret is tried too.
     async fn tried(&self, hook: Option<i64>, repo: Option<&str>) -> (Vec<InstallationId>, bool) {
-        let suspects = suspects(&self.store, hook.map(HookId), || repo.map(name)).await.unwrap();
+        let suspects = suspects(&self.store, hook.map(HookId), Freshness::Recent, || repo.map(name)).await.unwrap();
         (suspects.installations.iter().map(|owned| owned.installation.id).collect(), suspects.operator)
     }
 }
@@ -41,7 +43,7 @@ async fn a_known_webhook_answers_for_its_installation_alone_and_the_body_is_not_
     let t = Fixture::new().await;
     let adas = t.active(t.sign_in(7, "ada").await, 900).await;
     t.active(t.sign_in(8, "bob").await, 901).await;
-    let suspects = suspects(&t.store, Some(HookId(900)), || panic!("read the body")).await.unwrap();
+    let suspects = suspects(&t.store, Some(HookId(900)), Freshness::Recent, || panic!("read the body")).await.unwrap();
     assert_eq!(suspects.installations.iter().map(|o| o.installation.id).collect::<Vec<_>>(), [adas]);
     assert!(!suspects.operator);
 }
@@ -96,10 +98,12 @@ async fn a_webhook_that_passes_from_one_connection_to_the_next_may_be_signed_by_
 fn a_secret_that_cannot_be_opened_is_never_counted_as_wrong() {
     let sealer = Sealer::new(&SecretString::from("k".repeat(32)), None);
     let sealed = |secret: &str| sealer.seal(secret_place(7, API), secret);
-    let owned = |id, secret| Owned {
-        installation: Installation { secret, id: InstallationId(id), ..blank() },
-        github_user: 7,
-        former: vec![],
+    let owned = |id, secret| {
+        Arc::new(Owned {
+            installation: Installation { secret, id: InstallationId(id), ..blank() },
+            github_user: 7,
+            former: vec![],
+        })
     };
     let opened = |installations, operator| {
         let secret = SecretString::from("the operator's");
@@ -128,7 +132,8 @@ fn all_secrets_of_an_installation_count_as_long_as_they_do() {
         github_user: 7,
         former: vec![former("former", 1), former("over", 0)],
     };
-    let candidates = open(&sealer, now, Suspects { installations: vec![owned], operator: false }, None).unwrap();
+    let candidates =
+        open(&sealer, now, Suspects { installations: vec![Arc::new(owned)], operator: false }, None).unwrap();
     let tried: Vec<_> = candidates.iter().map(AsRef::<[u8]>::as_ref).collect();
     assert_eq!(tried, [&b"present"[..], b"next", b"former"]);
 }
@@ -159,7 +164,7 @@ async fn a_ping_that_comes_early_teaches_the_webhooks_id() {
     let t = Fixture::new().await;
     let id = t.connecting(t.sign_in(7, "ada").await).await;
     let seen = Seen { installation: id, hook: Some(HookId(900)), repo: None, ping: true, status: 200 };
-    note(&t.store, t.clock.now(), &seen).await.unwrap();
+    note(&t.store, &seen).await.unwrap();
     let known = t.store.installation(id).await.unwrap().unwrap();
     assert_eq!((known.hook_id, known.verified_at), (Some(HookId(900)), Some(t.clock.now())));
     assert_eq!(t.tried(Some(900), None).await.0, [id]);
@@ -171,18 +176,28 @@ async fn only_news_are_written_down() {
     let id = t.active(t.sign_in(7, "ada").await, 900).await;
     let here = RepoRef { id: API, name: name("acme/api") };
     let seen = Seen { installation: id, hook: Some(HookId(900)), repo: Some(&here), ping: false, status: 202 };
-    note(&t.store, t.clock.now(), &seen).await.unwrap();
+    note(&t.store, &seen).await.unwrap();
 
-    let known = t.store.installation(id).await.unwrap().unwrap();
-    let at = |seconds| known.last_delivery_at.unwrap() + TimeDelta::seconds(seconds);
-    assert_eq!(news(&known, &seen, at(4)), None);
-    assert!(news(&known, &seen, at(5)).is_some());
-    assert_eq!(news(&known, &Seen { status: 503, ..seen }, at(1)).unwrap().status, 503);
-    assert!(news(&known, &Seen { ping: true, ..seen }, at(1)).unwrap().verified);
-    assert_eq!(news(&known, &Seen { hook: Some(HookId(5)), ..seen }, at(9)).unwrap().hook, None, "known already");
+    let first = t.store.installation(id).await.unwrap().unwrap().last_delivery_at.unwrap();
+    let noted = async |seen: &Seen<'_>| {
+        note(&t.store, seen).await.unwrap();
+        let known = t.store.installation(id).await.unwrap().unwrap();
+        (known.last_delivery_at.unwrap() - first, known.last_status.unwrap())
+    };
+    let seconds = TimeDelta::seconds;
+    t.clock.advance(Duration::from_secs(4));
+    assert_eq!(noted(&seen).await, (seconds(0), 202), "no news, and not long ago");
+    assert_eq!(noted(&Seen { status: 503, ..seen }).await, (seconds(4), 503), "another answer is news");
+    t.clock.advance(Duration::from_secs(5));
+    assert_eq!(noted(&Seen { status: 503, ..seen }).await, (seconds(9), 503), "it has been a while");
+    t.clock.advance(Duration::from_secs(1));
+    assert_eq!(noted(&Seen { status: 503, ping: true, ..seen }).await, (seconds(10), 503), "a ping is news");
 
-    let renamed = RepoRef { id: API, name: name("acme/API") };
-    assert_eq!(news(&known, &Seen { repo: Some(&renamed), ..seen }, at(1)).unwrap().renamed, Some(renamed.clone()));
     let other = RepoRef { id: RepoId(71), name: name("acme/other") };
-    assert_eq!(news(&known, &Seen { repo: Some(&other), ..seen }, at(1)), None, "not this repository's name");
+    let known = t.store.installation(id).await.unwrap().unwrap();
+    assert_eq!(sighting(&known, &Seen { hook: Some(HookId(5)), ..seen }).hook, None, "known already");
+    assert_eq!(sighting(&known, &Seen { repo: Some(&other), ..seen }).renamed, None, "not this repository's name");
+    let renamed = RepoRef { id: API, name: name("acme/API") };
+    note(&t.store, &Seen { repo: Some(&renamed), ..seen }).await.unwrap();
+    assert_eq!(t.store.installation(id).await.unwrap().unwrap().repo.name.to_string(), "acme/API");
 }

@@ -125,7 +125,7 @@ impl Store {
             .filter(active_state())
             .exec(&*tx)
             .await?;
-        tx.commit().await?;
+        self.commit_installations(tx).await?;
         Ok(replaced.rows_affected == 1)
     }
 
@@ -138,7 +138,7 @@ impl Store {
             .filter(Column::Id.eq(id.0))
             .exec(&*tx)
             .await?;
-        tx.commit().await
+        self.commit_installations(tx).await
     }
 
     /// The pull requests have been looked at up to `until`.

@@ -65,7 +65,7 @@ impl Store {
         };
         match entity::Entity::insert(row).exec(&*tx).await {
             Ok(row) => {
-                tx.commit().await?;
+                self.commit_installations(tx).await?;
                 Ok(Some(InstallationId(row.last_insert_id)))
             }
             Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => Ok(None),
@@ -97,7 +97,7 @@ impl Store {
             .col_expr(Column::HookId, Expr::value(hook.map(|hook| hook.0)))
             .exec(&*tx)
             .await?;
-        tx.commit().await?;
+        self.commit_installations(tx).await?;
         Ok(if claimed.rows_affected == 1 { Claim::Ours } else { Claim::Gone })
     }
 
@@ -124,7 +124,7 @@ impl Store {
             .col_expr(Column::HookState, Expr::value(HookState::Ok.as_str()))
             .exec(&*tx)
             .await?;
-        tx.commit().await?;
+        self.commit_installations(tx).await?;
         Ok(activated.rows_affected == 1)
     }
 
@@ -147,7 +147,7 @@ impl Store {
             .filter(entity::Column::State.eq(InstallationState::Connecting.as_str()))
             .exec(&*tx)
             .await?;
-        tx.commit().await
+        self.commit_installations(tx).await
     }
 
     /// Gives a connection up without knowing what GitHub did: it is left behind as of now, for

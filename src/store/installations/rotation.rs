@@ -62,7 +62,7 @@ impl Store {
             micros(abandoned).into(),
         ];
         let begun = tx.query_one_raw(self.sql(sql, values)).await?.as_ref().map(rotation_of).transpose()?;
-        tx.commit().await?;
+        self.commit_installations(tx).await?;
         Ok(begun)
     }
 
@@ -101,7 +101,7 @@ impl Store {
                 "UPDATE installations SET secret = next_secret, next_secret = NULL, rotation = NULL WHERE id = $1";
             tx.execute_raw(self.sql(sql, [id.0.into()])).await?;
         }
-        tx.commit().await?;
+        self.commit_installations(tx).await?;
         Ok(ours)
     }
 
@@ -120,7 +120,7 @@ impl Store {
         let tx = self.begin(Lane::Work).await?;
         let sql = format!("UPDATE installations SET {set} WHERE id = $1 AND rotation = $2");
         tx.execute_raw(self.sql(&sql, [id.0.into(), rotation.into()])).await?;
-        tx.commit().await
+        self.commit_installations(tx).await
     }
 
     /// The active installations whose rotation was left at `abandoned` or before.

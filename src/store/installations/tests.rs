@@ -149,7 +149,7 @@ async fn the_webhook_of_a_past_connection_may_be_adopted() {
 
     let next = t.begin(ada).await.unwrap();
     assert_eq!(t.claim(next, URL, Some(HOOK)).await, Claim::Ours);
-    let known = t.store.installations_by_hook(HOOK).await.unwrap();
+    let known = t.store.installations_by_hook(HOOK, Freshness::Recent).await.unwrap();
     assert_eq!(known.iter().map(|owned| owned.installation.id).collect::<Vec<_>>(), [next, past]);
     assert_eq!(known[0].github_user, 7);
 
@@ -171,7 +171,8 @@ async fn a_rename_reaches_every_connection_of_the_repository_and_no_other() {
 
     t.store.note_names(&[repo("acme/Renamed")]).await.unwrap();
     let named = async |name: &str, state| {
-        t.store.installations_named(&repo(name).name, state, 20).await.unwrap().into_iter().map(|o| o.installation)
+        let all = t.store.installations_named(&repo(name).name, state, 20, Freshness::Recent).await.unwrap();
+        all.into_iter().map(|owned| owned.installation.clone())
     };
     let renamed: Vec<_> = named("ACME/renamed", InstallationState::Active).await.collect();
     assert_eq!(renamed.iter().map(|i| i.repo.name.to_string()).collect::<Vec<_>>(), ["acme/Renamed", "acme/Renamed"]);

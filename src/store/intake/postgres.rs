@@ -1,0 +1,86 @@
+//! A group of deliveries into PostgreSQL: one statement for groups of any size, which is one round trip.
+
+use std::{collections::HashMap, sync::LazyLock};
+
+use sqlx::{PgPool, Postgres, Row as _, pool::PoolConnection};
+
+use super::{COLUMNS, Row, failed};
+use crate::store::{Store, StoreError};
+
+/// The connection.
+#[derive(Default)]
+pub(super) struct Line(Option<PoolConnection<Postgres>>);
+
+impl Store {
+    /// The ids of those that are new; nothing for those that are known.
+    pub(super) async fn insert_postgres(&self, rows: &[&Row<'_>]) -> Result<Vec<Option<i64>>, StoreError> {
+        let pool = self.inner.write.get_postgres_connection_pool();
+        let mut line = self.inner.lines.postgres.lock().await;
+        let was_open = line.0.is_some();
+        let inserted = match line.insert(pool, rows).await {
+            // It may have been cut while nothing came. What was inserted all the same is known now.
+            Err(_) if was_open => line.insert(pool, rows).await,
+            inserted => inserted,
+        };
+        inserted.map_err(failed)
+    }
+}
+
+impl Line {
+    /// The connection is kept only when all went well: one that was given up half-way is nobody's.
+    async fn insert(&mut self, pool: &PgPool, rows: &[&Row<'_>]) -> Result<Vec<Option<i64>>, sqlx::Error> {
+        let mut connection = match self.0.take() {
+            Some(open) => open,
+            None => pool.acquire().await?,
+        };
+        let inserted = sqlx::query(INSERT.as_str())
+            .bind(all(rows, |row| row.installation))
+            .bind(all(rows, |row| row.guid))
+            .bind(all(rows, |row| row.event.as_str()))
+            .bind(all(rows, |row| row.action.as_deref()))
+            .bind(all(rows, |row| row.repo_id))
+            .bind(all(rows, |row| row.repo.as_deref()))
+            .bind(all(rows, |row| row.number))
+            .bind(all(rows, |row| row.head.as_deref()))
+            .bind(all(rows, |row| row.event_at))
+            .bind(all(rows, |row| row.reviews))
+            .bind(all(rows, |row| row.status))
+            .bind(all(rows, |row| row.due_at))
+            .bind(all(rows, |row| row.received_at))
+            .bind(all(rows, |row| row.finished_at))
+            .bind(all(rows, |row| row.outcome))
+            .bind(all(rows, |row| row.headers.as_str()))
+            .bind(all(rows, |row| row.payload.as_slice()))
+            .fetch_all(&mut *connection)
+            .await?;
+        let mut ids = HashMap::with_capacity(inserted.len());
+        for row in &inserted {
+            let key: (i64, &str) = (row.try_get(1)?, row.try_get(2)?);
+            ids.insert(key, row.try_get::<i64, _>(0)?);
+        }
+        self.0 = Some(connection);
+        // Taken out, because of a delivery that stands in the group twice only one is new.
+        Ok(rows.iter().map(|row| ids.remove(&(row.installation, row.guid))).collect())
+    }
+}
+
+fn all<'a, T>(rows: &[&'a Row<'_>], field: impl Fn(&'a Row<'_>) -> T) -> Vec<T> {
+    rows.iter().map(|row| field(row)).collect()
+}
+
+/// The statement that inserts any number of deliveries, a list a column, unless they are known.
+static INSERT: LazyLock<String> = LazyLock::new(|| {
+    let columns = COLUMNS.join(", ");
+    let lists: Vec<_> = TYPES.iter().enumerate().map(|(at, list)| format!("${}::{list}[]", at + 1)).collect();
+    format!(
+        "INSERT INTO deliveries ({columns}, attempts, fence) SELECT {columns}, 0, 0 FROM UNNEST({}) AS new ({columns}) \
+         ON CONFLICT (installation_id, guid) DO NOTHING RETURNING id, installation_id, guid",
+        lists.join(", ")
+    )
+});
+
+/// The types of [`COLUMNS`].
+const TYPES: [&str; COLUMNS.len()] = [
+    "bigint", "text", "text", "text", "bigint", "text", "bigint", "text", "bigint", "boolean", "text", "bigint",
+    "bigint", "bigint", "text", "text", "bytea",
+];
