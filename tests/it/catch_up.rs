@@ -342,7 +342,7 @@ async fn an_outage_of_github_is_waited_out_without_anybody_doing_anything() {
 }
 
 #[tokio::test]
-async fn a_webhook_that_does_not_deliver_to_us_is_shown_made_up_for_and_repaired_by_one_call() {
+async fn p51_a_webhook_that_does_not_deliver_to_us_is_shown_made_up_for_and_repaired_by_one_call() {
     let broken: [(&str, fn(&T)); 4] = [
         ("missing", |t| t.github.delete_hook(the_hook(t))),
         ("inactive", |t| t.github.edit_hook(the_hook(t), |hook| hook.active = false)),

@@ -57,7 +57,7 @@ async fn a_record_is_read_as_far_back_as_needed_and_no_further() {
 }
 
 #[tokio::test]
-async fn a_304_that_does_not_say_where_the_next_page_is_hides_nothing() {
+async fn p45_a_304_that_does_not_say_where_the_next_page_is_hides_nothing() {
     let fake = record().await;
     let (github, _) = fake.github();
     let token = token();

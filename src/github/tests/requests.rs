@@ -229,7 +229,7 @@ async fn what_changed_replaces_what_was_remembered() {
 }
 
 #[tokio::test]
-async fn a_renamed_repository_is_found_with_the_token_on_every_step() {
+async fn p46_a_renamed_repository_is_found_with_the_token_on_every_step() {
     for status in [301, 302, 307, 308] {
         let fake = Fake::start(move |seen| match seen.path.as_str() {
             "/repos/acme/api" => Reply::status(status, json!({"message": "Moved"})).with("location", "/repositories/5"),
