@@ -4,21 +4,31 @@
 
 use std::time::Duration;
 
-use crate::{app::App, domain::RepoName, github::GitHubError, store::installations::BotStanding};
+use crate::{
+    app::App,
+    domain::{RepoName, RepoRef},
+    github::GitHubError,
+    store::installations::BotStanding,
+};
 
 /// Longest time somebody waits for a hint.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Asks GitHub, as the bot. None when that cannot be found out now.
-pub async fn standing(app: &App, repo: &RepoName) -> Option<BotStanding> {
+pub async fn standing(app: &App, repo: &RepoRef) -> Option<BotStanding> {
     tokio::time::timeout(PATIENCE, ask(app, repo)).await.ok().flatten()
 }
 
-async fn ask(app: &App, repo: &RepoName) -> Option<BotStanding> {
-    let seen = app.github.bot().repository(repo).await.map(|_| ());
+async fn ask(app: &App, repo: &RepoRef) -> Option<BotStanding> {
+    let seen = match app.github.bot().repository(&repo.name).await {
+        Ok(seen) if seen.repo.id == repo.id => Ok(()),
+        // The name has gone to another repository.
+        Ok(_) => Err(GitHubError::NotFound { what: repo.name.to_string() }),
+        Err(error) => Err(error),
+    };
     // Asked of GitHub once per token; without it the hint just names nobody.
     let login = app.github.bot().account().await.ok().map(|account| account.login);
-    judge(repo, seen, login)
+    judge(&repo.name, seen, login)
 }
 
 fn judge(repo: &RepoName, seen: Result<(), GitHubError>, login: Option<String>) -> Option<BotStanding> {

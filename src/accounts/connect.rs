@@ -99,7 +99,7 @@ pub async fn connect(app: &App, user: &CurrentUser, repo: &RepoName) -> Result<C
 
     let github = app.github.user(&token);
     let attempt = Attempt { app, github, installation: id, repo: &repo, secret: &secret };
-    let (hook, bot) = tokio::join!(timeout(PATIENCE, attempt.install()), bot::standing(app, &repo.name));
+    let (hook, bot) = tokio::join!(timeout(PATIENCE, attempt.install()), bot::standing(app, &repo));
     let hook = match hook.unwrap_or_else(|_| Err(Trouble::Doubtful(ConnectError::Failed(SLOW.to_owned())))) {
         Ok(hook) => hook,
         Err(trouble) => return Err(give_up(app, id, trouble).await),

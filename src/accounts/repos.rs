@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{bot, session::CurrentUser, token::github_token};
+use super::{bot, session::CurrentUser, study, token::github_token};
 use crate::{
     app::App,
     domain::{InstallationId, RepoId, RepoRef},
@@ -64,16 +64,20 @@ pub async fn list(app: &App, user: &CurrentUser) -> Result<Vec<Choice>, ListErro
     Ok(repositories.into_iter().map(choice).collect())
 }
 
-/// Fills in whether the bot can review this repository, as of now if GitHub can be asked and as of last time if not.
+/// Fills in whether the bot can review this repository, as of now if GitHub can be asked and as of last time if not. If it
+/// can, and could not when it was to learn the repository, that is made up for.
 pub async fn with_bot(app: &App, mut installation: Installation) -> Result<Installation, StoreError> {
     let known = installation.bot_can_review.map(|can_review| BotStanding {
         login: installation.bot_login.clone(),
         can_review,
         hint: installation.bot_hint.clone(),
     });
-    let Some(now) = bot::standing(app, &installation.repo.name).await else { return Ok(installation) };
+    let Some(now) = bot::standing(app, &installation.repo).await else { return Ok(installation) };
     if known.as_ref() != Some(&now) {
         app.store.note_bot(installation.id, &now).await?;
+    }
+    if now.can_review {
+        study::shown(app, installation.id, &installation.repo).await?;
     }
     installation.bot_login = now.login;
     installation.bot_can_review = Some(now.can_review);

@@ -16,12 +16,23 @@ pub(super) async fn queue(app: &App, installation: InstallationId, repo: &RepoRe
     }
 }
 
+/// GitHub shows the repository to the bot. Has learned what ended because it did not: somebody has read the hint.
+pub(super) async fn shown(app: &App, installation: InstallationId, repo: &RepoRef) -> Result<(), StoreError> {
+    for kind in kinds(app) {
+        let last = app.store.latest_task(kind, &app.task_key(kind, repo.id)).await?;
+        if last.is_some_and(|task| task.outcome.as_deref() == Some("gone")) {
+            ask(app, kind, installation, repo).await?;
+        }
+    }
+    Ok(())
+}
+
 /// At start, and now and then: has learned what was never asked for, because the process died while connecting or the
-/// repository was connected when there was nothing to learn for. Returns how much that is.
+/// repository was connected when there was nothing to learn for, and what was asked for in vain. Returns how much that is.
 pub async fn catch_up(app: &App) -> Result<usize, StoreError> {
     let mut asked = 0;
     for kind in kinds(app) {
-        for (installation, repo) in app.store.never_asked(kind, |repo| app.task_key(kind, repo)).await? {
+        for (installation, repo) in app.store.unlearned(kind, |repo| app.task_key(kind, repo)).await? {
             ask(app, kind, installation, &repo).await?;
             asked += 1;
         }

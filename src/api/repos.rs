@@ -277,9 +277,10 @@ impl ReposApi {
         repo: Path<Name>,
     ) -> Result<Json<ConnectedRepository>, ConnectedFails> {
         let installation = connected(app, &user, &owner, &repo).await?;
+        // First, because it may have something learned.
+        let installation = repos::with_bot(app, installation).await?;
         let scan = knowledge::progress(app, TaskKind::Scan, &installation.repo).await?;
         let graph = knowledge::progress(app, TaskKind::Graph, &installation.repo).await?;
-        let installation = repos::with_bot(app, installation).await?;
         Ok(Json(ConnectedRepository::new(installation, scan.into(), graph.into())))
     }
 }

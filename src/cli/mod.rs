@@ -5,6 +5,7 @@
 use std::{
     io::{self, Write},
     process::ExitCode,
+    time::Duration,
 };
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -123,10 +124,21 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return complain(&error.into()),
     };
-    match runtime.block_on(run(cli, &mut io::stdout())) {
+    match to_the_end(runtime, run(cli, &mut io::stdout())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => complain(&error),
     }
+}
+
+/// Time that is left to what was computed aside when a command has ended.
+const LEFTOVERS: Duration = Duration::from_millis(500);
+
+/// Runs a command. When it has ended, nobody waits for long for what it left behind: whoever wanted it is gone, and a
+/// runtime that is merely dropped would wait for a computation as long as that takes.
+fn to_the_end<T>(runtime: tokio::runtime::Runtime, command: impl Future<Output = T>) -> T {
+    let ended = runtime.block_on(command);
+    runtime.shutdown_timeout(LEFTOVERS);
+    ended
 }
 
 async fn run(cli: Cli, out: &mut dyn Write) -> anyhow::Result<()> {
@@ -171,6 +183,24 @@ mod tests {
     fn command(line: &str) -> Command {
         let cli = Cli::try_parse_from(line.split(' ')).unwrap();
         cli.command.unwrap_or(Command::Serve(cli.serve))
+    }
+
+    #[test]
+    fn a_computation_that_does_not_end_keeps_no_process_alive() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+        let (go_on, wait) = std::sync::mpsc::channel::<()>();
+        let (begun, begins) = std::sync::mpsc::channel();
+        let command = async {
+            tokio::task::spawn_blocking(move || {
+                begun.send(()).unwrap();
+                // Until `go_on` is dropped, which is after everything else.
+                let _ = wait.recv();
+            });
+            begins.recv().unwrap();
+            "ended"
+        };
+        assert_eq!(to_the_end(runtime, command), "ended");
+        drop(go_on);
     }
 
     #[test]

@@ -359,6 +359,7 @@ mod tests {
             branch: "once".to_owned(),
             from_fork: false,
             base_ref: "main".to_owned(),
+            into_default_branch: true,
             changed_files: 2,
             additions: 0,
             deletions: 0,

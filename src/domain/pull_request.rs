@@ -64,6 +64,8 @@ pub struct PullRequest {
     pub from_fork: bool,
     /// The base branch.
     pub base_ref: String,
+    /// Whether that is the repository's default branch, by whatever name it goes now.
+    pub into_default_branch: bool,
     /// Files changed, as GitHub counts them: what a complete listing must reach.
     pub changed_files: u64,
     /// Added lines in all.

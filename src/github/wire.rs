@@ -124,6 +124,7 @@ struct Base {
 struct BaseRepo {
     id: i64,
     full_name: String,
+    default_branch: Option<String>,
 }
 
 impl TryFrom<Pull> for PullRequest {
@@ -153,6 +154,8 @@ impl TryFrom<Pull> for PullRequest {
             merged_at: pull.merged_at,
             head: CommitSha(pull.head.sha),
             branch: pull.head.branch,
+            // Unless GitHub says otherwise.
+            into_default_branch: pull.base.repo.default_branch.is_none_or(|default| default == pull.base.branch),
             base_ref: pull.base.branch,
             changed_files: pull.changed_files,
             additions: pull.additions,

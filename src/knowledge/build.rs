@@ -1,9 +1,9 @@
 //! From GitHub's tree to the graph.
 //!
-//! The graph keeps what its last build saw, so an unchanged tree costs one request and a changed one writes only the
-//! difference.
+//! The graph keeps what its last build saw, so an unchanged tree costs two conditional requests and a changed one writes
+//! only the difference.
 
-use super::{aside, task, trouble};
+use super::{Trouble, aside, task};
 use crate::{
     app::App,
     domain::{
@@ -16,10 +16,7 @@ use crate::{
         CodeGraph, GraphError,
         tree::{self, Manifest},
     },
-    store::{
-        outcome::{Failure, Outcome},
-        work::Lease,
-    },
+    store::{outcome::Outcome, work::Lease},
 };
 
 /// git's name for a tree without files, which is what a repository without commits has.
@@ -30,84 +27,69 @@ pub(super) async fn run(
     lease: Lease,
     installation: InstallationId,
     repo: &RepoRef,
-) -> Result<Outcome, Failure> {
+) -> Result<Outcome, Trouble> {
     let Some(graph) = &app.graph else { return Ok(Outcome::ignored("graph_off")) };
-    let graph = graph.ready().await.map_err(|error| trouble(&error))?;
-    let known = graph.scan(repo.id).await.map_err(|error| trouble(&error))?;
+    let graph = graph.ready().await?;
+    let known = graph.scan(repo.id).await?;
     let bot = app.github.bot();
-    let head = read(&bot, repo, "HEAD").await?;
-    let unchanged = known.as_ref().zip(head.as_ref()).filter(|(scan, tree)| scan.tree == tree.sha);
-    if let Some((scan, _)) = unchanged {
-        let fact = RepositoryFact { repo: repo.clone(), default_branch: scan.default_branch.clone() };
-        graph.name_repository(&fact).await.map_err(|error| trouble(&error))?;
-        history(app, installation, repo, false).await?;
-        return Ok(Outcome::completed("unchanged"));
+    let repository = bot.repository(&repo.name).await?;
+    if repository.repo.id != repo.id {
+        return Err(Trouble::gone(repo));
     }
-    let repository = match bot.repository(&repo.name).await {
-        Ok(repository) if repository.repo.id == repo.id => repository,
-        // The name has gone to another repository.
-        Ok(_) | Err(GitHubError::NotFound { .. }) => return Ok(Outcome::completed("gone")),
-        Err(error) => return Err(error.into()),
-    };
-    let tree = match head {
-        Some(tree) => tree,
-        None => match read(&bot, &repository.repo, &repository.default_branch).await? {
-            Some(tree) => tree,
-            None => return Ok(Outcome::completed("gone")),
-        },
-    };
+    let tree = read(&bot, &repository).await?;
     let first = known.is_none();
+    let built = known.as_ref().is_none_or(|scan| scan.tree != tree.sha);
     app.store.still_mine(lease).await?;
-    put(app, graph, repository, known, tree).await?;
+    if built {
+        put(app, lease, graph, repository, known, tree).await?;
+    } else {
+        let fact = RepositoryFact { repo: repository.repo, default_branch: repository.default_branch };
+        graph.name_repository(&fact).await?;
+    }
     history(app, installation, repo, first).await?;
-    Ok(Outcome::completed("graph_built"))
+    Ok(Outcome::completed(if built { "graph_built" } else { "unchanged" }))
 }
 
-/// A tree, without files where the repository is empty; none where GitHub has nothing of this name.
-async fn read(bot: &Bot<'_>, repo: &RepoRef, reference: &str) -> Result<Option<Tree>, Failure> {
-    match bot.tree(&repo.name, reference).await {
-        Ok(tree) => Ok(Some(tree)),
-        Err(GitHubError::Rejected { status: 409, .. }) => Ok(Some(Tree { sha: EMPTY.to_owned(), files: Vec::new() })),
-        Err(GitHubError::NotFound { .. } | GitHubError::Rejected { status: 422, .. }) => Ok(None),
-        Err(error) => Err(error.into()),
+/// The tree of the default branch, without files where the repository is empty.
+async fn read(bot: &Bot<'_>, repository: &Repository) -> Result<Tree, GitHubError> {
+    let name = &repository.repo.name;
+    let tree = match bot.tree(name, "HEAD").await {
+        Err(GitHubError::NotFound { .. } | GitHubError::Rejected { status: 422, .. }) => {
+            bot.tree(name, &repository.default_branch).await
+        }
+        tree => tree,
+    };
+    match tree {
+        Err(GitHubError::Rejected { status: 409, .. }) => Ok(Tree { sha: EMPTY.to_owned(), files: Vec::new() }),
+        Err(GitHubError::Rejected { status: 422, .. }) => Err(GitHubError::NotFound { what: name.to_string() }),
+        tree => tree,
     }
 }
 
-/// Puts a tree in the place of what the graph holds. If somebody else has changed that meanwhile, the difference means
-/// nothing any more: then everything is put, once.
+/// Puts a tree in the place of what the graph holds. If somebody else has changed that meanwhile, theirs may be the newer
+/// one: then the branch has to be read again, by whoever has the work by now.
 async fn put(
     app: &App,
+    lease: Lease,
     graph: &dyn CodeGraph,
     repository: Repository,
     known: Option<Scan>,
     tree: Tree,
-) -> Result<(), Failure> {
+) -> Result<(), Trouble> {
     let now = app.clock.now();
-    let (build, tree) = aside(move || {
+    let build = aside(move || {
         let tree = Tree { files: tree.files.into_iter().filter(|file| tree::is_indexed(&file.path)).collect(), ..tree };
         let known = known.as_ref().map(|scan| (scan.generation, Manifest::unpack(&scan.manifest)));
-        (difference(&repository, known, &tree, now), tree)
+        difference(&repository, known, &tree, now)
     })
     .await?;
     match graph.build(&build).await {
-        Err(GraphError::Outdated) => {}
-        put => return put.map_err(|error| trouble(&error)),
+        Err(GraphError::Outdated) => {
+            app.store.still_mine(lease).await?;
+            Err(Trouble::Overtaken)
+        }
+        put => Ok(put?),
     }
-    let Some(present) = graph.scan(build.repository.repo.id).await.map_err(|error| trouble(&error))? else {
-        return Err(trouble(&GraphError::Outdated));
-    };
-    if present.tree == tree.sha {
-        return Ok(());
-    }
-    let whole = Build {
-        scan: Scan { generation: present.generation + 1, ..build.scan },
-        from: None,
-        files: tree.files.iter().map(tree::fact).collect(),
-        gone: Vec::new(),
-        moved: Vec::new(),
-        repository: build.repository,
-    };
-    graph.build(&whole).await.map_err(|error| trouble(&error))
 }
 
 /// What has to be written. `known` is the generation the graph holds and what it was made of, unless that cannot be read.
@@ -144,7 +126,7 @@ fn difference(
 }
 
 /// Has what happened before learned once: after the first build of this graph, and as long as it has not come to its end.
-async fn history(app: &App, installation: InstallationId, repo: &RepoRef, first: bool) -> Result<(), Failure> {
+async fn history(app: &App, installation: InstallationId, repo: &RepoRef, first: bool) -> Result<(), Trouble> {
     let key = app.task_key(TaskKind::History, repo.id);
     let waits = app.store.latest_task(TaskKind::History, &key).await?.is_some_and(|task| task.finished_at.is_none());
     let done = app.store.last_completed(TaskKind::History, &key).await?.is_some();

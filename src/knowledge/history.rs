@@ -6,15 +6,11 @@
 use chrono::DateTime;
 use serde::{Deserialize, Serialize};
 
-use super::trouble;
+use super::Trouble;
 use crate::{
     app::App,
-    domain::{RepoRef, retry::Retry},
-    github::GitHubError,
-    store::{
-        outcome::{Failure, Outcome},
-        work::Lease,
-    },
+    domain::RepoRef,
+    store::{outcome::Outcome, work::Lease},
 };
 
 /// Merged pull requests that are learned: enough to know who knows what, in few requests.
@@ -40,8 +36,7 @@ struct Progress {
 enum Step {
     #[default]
     Pulls,
-    Issues,
-    People,
+    Rest,
 }
 
 pub(super) async fn run(
@@ -49,9 +44,9 @@ pub(super) async fn run(
     lease: Lease,
     repo: &RepoRef,
     progress: serde_json::Value,
-) -> Result<Outcome, Failure> {
+) -> Result<Outcome, Trouble> {
     let Some(graph) = &app.graph else { return Ok(Outcome::ignored("graph_off")) };
-    let graph = graph.ready().await.map_err(|error| trouble(&error))?;
+    let graph = graph.ready().await?;
     let bot = app.github.bot();
     // Another version's notes: from the start.
     let mut progress: Progress = serde_json::from_value(progress).unwrap_or_default();
@@ -59,24 +54,19 @@ pub(super) async fn run(
         let next = match progress.step {
             Step::Pulls => {
                 let count = u8::try_from(PULLS - progress.pulls.min(PULLS)).unwrap_or(PAGE).min(PAGE);
-                let page = match bot.history(repo, progress.after.as_deref(), count).await {
-                    Err(GitHubError::NotFound { .. }) => return Ok(Outcome::completed("gone")),
-                    page => page?,
-                };
-                graph.learn_issues(&page.issues).await.map_err(|error| trouble(&error))?;
-                graph.learn_pulls(repo.id, &page.pulls).await.map_err(|error| trouble(&error))?;
+                let page = bot.history(repo, progress.after.as_deref(), count).await?;
+                graph.learn_issues(&page.issues).await?;
+                graph.learn_pulls(repo.id, &page.pulls).await?;
                 let pulls = progress.pulls + page.pulls.len();
                 let more = page.next.is_some() && pulls < PULLS && !page.pulls.is_empty();
-                Progress { pulls, after: page.next, step: if more { Step::Pulls } else { Step::Issues } }
+                Progress { pulls, after: page.next, step: if more { Step::Pulls } else { Step::Rest } }
             }
-            Step::Issues => {
+            Step::Rest => {
+                // GitHub says here whose issues these are. People are asked for by name alone, so right behind.
                 let issues = bot.open_issues(repo).await?;
-                graph.learn_issues(&issues).await.map_err(|error| trouble(&error))?;
-                Progress { step: Step::People, ..progress }
-            }
-            Step::People => {
+                graph.learn_issues(&issues).await?;
                 let people = bot.contributors(&repo.name).await?;
-                graph.learn_contributors(repo.id, &people).await.map_err(|error| trouble(&error))?;
+                graph.learn_contributors(repo.id, &people).await?;
                 return Ok(Outcome::completed("history_learned"));
             }
         };
@@ -86,17 +76,11 @@ pub(super) async fn run(
 }
 
 /// Brings issues up to date whose deliveries may have been lost; the payload says since when.
-pub(super) async fn issues_since(app: &App, repo: &RepoRef, payload: &serde_json::Value) -> Result<Outcome, Failure> {
+pub(super) async fn issues_since(app: &App, repo: &RepoRef, payload: &serde_json::Value) -> Result<Outcome, Trouble> {
     let Some(graph) = &app.graph else { return Ok(Outcome::ignored("graph_off")) };
-    let since = DateTime::deserialize(&payload["since"]).map_err(|error| Failure::Again {
-        retry: Retry::Count,
-        error: format!("this version cannot read since when: {error}"),
-    })?;
-    let graph = graph.ready().await.map_err(|error| trouble(&error))?;
-    let issues = match app.github.bot().changed_issues(repo, since).await {
-        Err(GitHubError::NotFound { .. }) => return Ok(Outcome::completed("gone")),
-        issues => issues?,
-    };
-    graph.learn_issues(&issues).await.map_err(|error| trouble(&error))?;
+    let since = DateTime::deserialize(&payload["since"])?;
+    let graph = graph.ready().await?;
+    let issues = app.github.bot().changed_issues(repo, since).await?;
+    graph.learn_issues(&issues).await?;
     Ok(Outcome::completed("issues_learned"))
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{task, trouble};
+use super::{Trouble, task};
 use crate::{
     app::App,
     domain::{
@@ -57,10 +57,7 @@ pub async fn issue_gone(
 /// The task `learn`: a fact that was put off.
 pub async fn put_off(app: &App, repo: &RepoRef, payload: serde_json::Value) -> Result<Outcome, Failure> {
     let Some(graph) = &app.graph else { return Ok(Outcome::ignored("graph_off")) };
-    let fact: Fact = serde_json::from_value(payload).map_err(|error| Failure::Again {
-        retry: Retry::Count,
-        error: format!("this version cannot read the fact: {error}"),
-    })?;
+    let fact: Fact = serde_json::from_value(payload).map_err(Trouble::from)?;
     match write(graph, repo.id, &fact).await {
         Ok(()) => Ok(Outcome::completed("learned")),
         Err(error) => {
@@ -68,7 +65,7 @@ pub async fn put_off(app: &App, repo: &RepoRef, payload: serde_json::Value) -> R
             if let (GraphError::Unavailable(_), Retry::Park(wait)) = (&error, error.retry()) {
                 app.store.hold_back(TaskKind::Learn, wait).await?;
             }
-            Err(trouble(&error))
+            Err(Trouble::from(error).into())
         }
     }
 }
@@ -88,8 +85,7 @@ async fn learn(app: &App, installation: InstallationId, repo: &RepoRef, fact: Fa
             }
         }
     };
-    let payload = serde_json::to_value(&fact)
-        .map_err(|error| Failure::Again { retry: Retry::Count, error: error.to_string() })?;
+    let payload = serde_json::to_value(&fact).map_err(Trouble::from)?;
     let key = format!("{} {}", repo.id, hex(&Sha256::digest(payload.to_string())));
     let task = NewTask { key, payload, ..task(app, TaskKind::Learn, installation, repo) };
     app.inbox.enqueue_later(task, wait).await?;

@@ -8,16 +8,15 @@ mod learn;
 mod profile;
 mod progress;
 mod rescan;
+mod trouble;
 
 use crate::{
     app::App,
     domain::{
         InstallationId, RepoRef,
         pull_request::{ChangedFile, PullRequest},
-        retry::Retry,
         task::TaskKind,
     },
-    graph::GraphError,
     inbox::NewTask,
     scan,
     store::{
@@ -30,26 +29,27 @@ use crate::{
 pub use learn::{issue, issue_gone, pull, put_off};
 pub use progress::{Progress, Stage};
 pub use rescan::{RescanError, rescan};
+use trouble::{Trouble, ended};
 
 /// The task `graph`: brings the graph's files up to the default branch.
 pub async fn build(app: &App, lease: Lease, installation: InstallationId, repo: &RepoRef) -> Result<Outcome, Failure> {
-    build::run(app, lease, installation, repo).await
+    ended(build::run(app, lease, installation, repo).await)
 }
 
 /// The task `history`: pull requests, issues and people from before. Goes on where an earlier attempt stopped, which is in
 /// `progress`.
 pub async fn history(app: &App, lease: Lease, repo: &RepoRef, progress: serde_json::Value) -> Result<Outcome, Failure> {
-    history::run(app, lease, repo, progress).await
+    ended(history::run(app, lease, repo, progress).await)
 }
 
 /// The task `issues`: those that changed since a time.
 pub async fn issues_since(app: &App, repo: &RepoRef, payload: &serde_json::Value) -> Result<Outcome, Failure> {
-    history::issues_since(app, repo, payload).await
+    ended(history::issues_since(app, repo, payload).await)
 }
 
 /// The task `scan`: reads the key files and writes the profile.
 pub async fn scan(app: &App, repo: &RepoRef) -> Result<Outcome, Failure> {
-    profile::run(app, repo).await
+    ended(profile::run(app, repo).await)
 }
 
 /// How far the `graph` or `scan` of a repository is.
@@ -64,7 +64,7 @@ pub async fn merged(
     pull: &PullRequest,
     files: Option<&[ChangedFile]>,
 ) -> Result<(), StoreError> {
-    if !into_default_branch(app, pull).await {
+    if !pull.into_default_branch {
         return Ok(());
     }
     if app.graph.is_some() {
@@ -79,29 +79,13 @@ pub async fn merged(
     Ok(())
 }
 
-/// Where the graph cannot tell, yes: reading an unchanged branch once more costs little.
-async fn into_default_branch(app: &App, pull: &PullRequest) -> bool {
-    let Some(graph) = &app.graph else { return true };
-    let known = async { graph.ready().await?.scan(pull.repo.id).await };
-    match known.await {
-        Ok(Some(scan)) => scan.default_branch == pull.base_ref,
-        Ok(None) | Err(_) => true,
-    }
-}
-
 /// A task about a whole repository.
 fn task(app: &App, kind: TaskKind, installation: InstallationId, repo: &RepoRef) -> NewTask {
     let key = app.task_key(kind, repo.id);
     NewTask { kind, key, installation, repo: repo.clone(), number: None, payload: serde_json::json!({}) }
 }
 
-/// The graph's trouble as a worker's.
-fn trouble(error: &GraphError) -> Failure {
-    Failure::Again { retry: error.retry(), error: error.to_string() }
-}
-
 /// A computation that would hold everybody else up.
-async fn aside<T: Send + 'static>(compute: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
-    let done = tokio::task::spawn_blocking(compute).await;
-    done.map_err(|error| Failure::Again { retry: Retry::Count, error: error.to_string() })
+async fn aside<T: Send + 'static>(compute: impl FnOnce() -> T + Send + 'static) -> Result<T, Trouble> {
+    Ok(tokio::task::spawn_blocking(compute).await?)
 }

@@ -1,22 +1,20 @@
 //! From a repository's tree and key files to its profile.
 
-use super::aside;
+use super::{Trouble, aside};
 use crate::{
     app::App,
     domain::RepoRef,
     github::{GitHubError, KeyFiles, Tree},
     scan::{self, Reading, ScanFile},
-    store::outcome::{Failure, Outcome},
+    store::outcome::Outcome,
 };
 
-pub(super) async fn run(app: &App, repo: &RepoRef) -> Result<Outcome, Failure> {
+pub(super) async fn run(app: &App, repo: &RepoRef) -> Result<Outcome, Trouble> {
     let bot = app.github.bot();
     let tree = match bot.tree(&repo.name, "HEAD").await {
-        Ok(tree) => tree,
         // No commits, no files.
         Err(GitHubError::Rejected { status: 409, .. }) => Tree { sha: String::new(), files: Vec::new() },
-        Err(GitHubError::NotFound { .. }) => return Ok(Outcome::completed("gone")),
-        Err(error) => return Err(error.into()),
+        tree => tree?,
     };
     let Tree { sha: commit, files } = tree;
     let (files, wanted) = aside(move || {

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::trouble::Reason;
 use crate::{
     app::App,
     domain::{RepoRef, task::TaskKind},
@@ -15,7 +16,7 @@ pub struct Progress {
     pub stage: Stage,
     /// When it last ended well.
     pub finished_at: Option<DateTime<Utc>>,
-    /// What went wrong last, if that is how it stands.
+    /// What went wrong last, if that is how it stands: a sentence for everybody.
     pub error: Option<String>,
 }
 
@@ -56,7 +57,10 @@ pub(super) fn standing(task: TaskRow, repo: &RepoRef) -> (Stage, Option<String>)
         Status::Completed if task.outcome.as_deref() == Some("gone") => (Stage::Failed, Some(gone(repo))),
         Status::Completed | Status::Superseded => (Stage::Done, None),
         Status::Ignored => (Stage::Failed, Some(format!("{} was disconnected meanwhile", repo.name))),
-        Status::Failed | Status::Dead => (Stage::Failed, Some(task.error.unwrap_or_default())),
+        Status::Failed | Status::Dead => {
+            let reason = Reason::read(&task.error.unwrap_or_default());
+            (Stage::Failed, Some(reason.sentence().to_owned()))
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{
     progress::{Stage, standing},
     task,
+    trouble::Reason,
 };
 use crate::{
     app::App,
@@ -28,7 +29,7 @@ pub enum RescanError {
     /// The graph does not answer.
     #[error("Neo4j is unreachable")]
     Unreachable,
-    /// The attempt failed. The task may be tried again all the same.
+    /// The attempt failed, and this is for everybody. The task may be tried again all the same.
     #[error("Rescan failed: {0}")]
     Failed(String),
     /// The database.
@@ -40,24 +41,29 @@ impl From<GraphError> for RescanError {
     fn from(error: GraphError) -> Self {
         match error {
             GraphError::Unavailable(_) => Self::Unreachable,
-            error => Self::Failed(error.to_string()),
+            error => {
+                tracing::warn!(%error, "a rescan failed");
+                Self::Failed(Reason::of(&error).sentence().to_owned())
+            }
         }
     }
 }
 
-/// Brings the graph's files up to the default branch and waits for it; joins whoever does so already. Returns how many
-/// files the graph holds. The task goes on if the caller leaves.
+/// Brings the graph's files up to the default branch and waits for it; has the profile written anew beside that. Who asks
+/// while the files are being read has them read once more, together with everybody else who does: what is on its way may
+/// be older than the question. Returns how many files the graph holds. The tasks go on if the caller leaves.
 pub async fn rescan(app: &App, installation: InstallationId, repo: &RepoRef) -> Result<i64, RescanError> {
     let graph = app.graph.as_ref().ok_or(RescanError::NotConfigured)?;
     answers(graph).await?;
-    let id = app.inbox.enqueue(task(app, TaskKind::Graph, installation, repo)).await?;
+    let id = app.inbox.enqueue_again(task(app, TaskKind::Graph, installation, repo)).await?;
+    app.inbox.enqueue_again(task(app, TaskKind::Scan, installation, repo)).await?;
     let waited = tokio::time::timeout(PATIENCE, async {
         let mut pause = LOOK.0;
         loop {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LOOK.1);
             let Some(task) = app.store.task(id).await? else {
-                return Ok((Stage::Failed, Some("the task is gone".to_owned())));
+                return Ok((Stage::Failed, None));
             };
             match standing(task, repo) {
                 (Stage::Queued | Stage::Running, _) => {}
@@ -70,7 +76,7 @@ pub async fn rescan(app: &App, installation: InstallationId, repo: &RepoRef) -> 
     })??;
     if stage != Stage::Done {
         answers(graph).await?;
-        return Err(RescanError::Failed(error.unwrap_or_default()));
+        return Err(RescanError::Failed(error.unwrap_or_else(|| Reason::Inside.sentence().to_owned())));
     }
     let scan = graph.ready().await?.scan(repo.id).await?;
     Ok(scan.map_or(0, |scan| scan.files))
@@ -80,6 +86,9 @@ async fn answers(graph: &Graph) -> Result<(), RescanError> {
     match graph.health().await {
         GraphHealth::Ok => Ok(()),
         GraphHealth::Unreachable => Err(RescanError::Unreachable),
-        GraphHealth::Failed(error) => Err(RescanError::Failed(error)),
+        GraphHealth::Failed(error) => {
+            tracing::warn!(error, "a rescan without a code graph");
+            Err(RescanError::Failed(Reason::GraphSetUp.sentence().to_owned()))
+        }
     }
 }

@@ -28,6 +28,9 @@ const FEW: usize = 3;
 /// Lines between two changes of a file that still touch each other.
 const NEAR: u32 = 10;
 
+/// Files whose owners are looked up: enough to tell who owns most of a change.
+const OWNED: usize = 300;
+
 /// What is worth telling about a change beside its findings. Everything is already chosen and bounded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Context {
@@ -113,16 +116,26 @@ async fn owners(app: &App, pull: &PullRequest, files: &[ChangedFile]) -> Vec<Str
         }
     };
     let Some(text) = text else { return Vec::new() };
-    let rules = Owners::parse(&text);
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for file in files {
-        for owner in rules.of(&file.path) {
+    owners_by(text, files.iter().take(OWNED).map(|file| file.path.clone()).collect()).await
+}
+
+/// Who a CODEOWNERS file names for these paths, most paths first. A long file takes long to compile, so others are not
+/// kept waiting.
+async fn owners_by(text: String, paths: Vec<String>) -> Vec<String> {
+    let counted = tokio::task::spawn_blocking(move || {
+        let rules = Owners::parse(&text);
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for owner in paths.iter().flat_map(|path| rules.of(path)) {
             *counts.entry(owner).or_default() += 1;
         }
-    }
-    let mut owners: Vec<_> = counts.into_iter().collect();
-    owners.sort_by(|(a, files_a), (b, files_b)| files_b.cmp(files_a).then_with(|| a.cmp(b)));
-    owners.into_iter().map(|(owner, _)| owner.to_owned()).collect()
+        let mut owners: Vec<_> = counts.into_iter().collect();
+        owners.sort_by(|(a, files_a), (b, files_b)| files_b.cmp(files_a).then_with(|| a.cmp(b)));
+        owners.into_iter().map(|(owner, _)| owner.to_owned()).collect()
+    });
+    counted.await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "reviewing without CODEOWNERS");
+        Vec::new()
+    })
 }
 
 /// What of all this helps whoever reads the review.
@@ -205,6 +218,15 @@ mod tests {
     fn chosen(touches: &[Touch], owners: &[&str], known: Answer) -> Context {
         let owners = owners.iter().map(|owner| (*owner).to_owned()).collect();
         choose(&samples::pull(&[]), touches, owners, known, Vec::new())
+    }
+
+    #[tokio::test]
+    async fn a_long_file_of_owners_is_read_while_others_go_on() {
+        let rules: String = (0..9_000).map(|n| format!("/module{n}/ @owner-{n}\n")).collect();
+        let paths = ["module7/a", "module7/b", "module8/a", "a"].map(str::to_owned).to_vec();
+        let mut reading = std::pin::pin!(owners_by(rules, paths));
+        assert!(futures_util::poll!(&mut reading).is_pending());
+        assert_eq!(reading.await, ["owner-7", "owner-8"]);
     }
 
     #[test]

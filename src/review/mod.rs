@@ -19,10 +19,10 @@ use crate::{
         PrNumber, RepoRef, TaskId,
         event::PullHint,
         graph::PullFact,
-        pull_request::{PrState, PullRequest},
+        pull_request::{ChangedFile, PrState, PullRequest},
         retry::Retry,
     },
-    github::GitHubError,
+    github::{Bot, GitHubError},
     review::publish::{Publication, Published},
     store::{
         effects::EffectState,
@@ -101,7 +101,7 @@ pub async fn run(app: &App, lease: Lease, request: &Request) -> Result<Ended, Fa
         return Ok(match (effect.mine, same_head) {
             // Killed after posting: what was learned may have died with it.
             (true, _) => {
-                let files = bot.files(&pull.repo.name, pull.number).await?;
+                let Some(files) = files(&bot, &pull).await? else { return Ok(Outcome::completed("gone").into()) };
                 learned(app, "reviewed", &pull, PullFact::of(&pull, Some(&files), site)).await?
             }
             // Reopened, perhaps: there is nothing to say, but something to remember.
@@ -112,11 +112,7 @@ pub async fn run(app: &App, lease: Lease, request: &Request) -> Result<Ended, Fa
         });
     }
 
-    let files = match bot.files(&pull.repo.name, pull.number).await {
-        Ok(files) => files,
-        Err(GitHubError::NotFound { .. }) => return Ok(Outcome::completed("gone").into()),
-        Err(error) => return Err(error.into()),
-    };
+    let Some(files) = files(&bot, &pull).await? else { return Ok(Outcome::completed("gone").into()) };
     let files = Arc::new(files);
     let fact = PullFact::of(&pull, Some(&files), site);
     let (judgement, context) = {
@@ -144,6 +140,15 @@ pub async fn run(app: &App, lease: Lease, request: &Request) -> Result<Ended, Fa
             Err(Failure::Again { retry: Retry::Park(Duration::ZERO), error: "the head moved during the review".into() })
         }
         Published::Cancelled => Ok(Outcome::completed("cancelled").into()),
+    }
+}
+
+/// The changed files; none if the pull request is gone by now.
+async fn files(bot: &Bot<'_>, pull: &PullRequest) -> Result<Option<Vec<ChangedFile>>, Failure> {
+    match bot.files(&pull.repo.name, pull.number).await {
+        Ok(files) => Ok(Some(files)),
+        Err(GitHubError::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -39,6 +39,7 @@ pub(crate) fn pull(files: &[ChangedFile]) -> PullRequest {
         branch: "queue".to_owned(),
         from_fork: false,
         base_ref: "main".to_owned(),
+        into_default_branch: true,
         changed_files: files.len() as u64,
         additions: files.iter().map(|file| file.additions).sum(),
         deletions: files.iter().map(|file| file.deletions).sum(),

@@ -18,6 +18,16 @@ impl Sandbox {
         world.announce_repo(id, "renamed", json!({"repository": {"name": {"from": from}}}));
     }
 
+    /// Another branch, which must be there, is the default branch from now on.
+    #[track_caller]
+    pub fn switch_default_branch(&self, full_name: &str, branch: &str) {
+        let mut world = self.lock();
+        let id = world.repo_named(full_name);
+        let repo = world.repo_mut(id);
+        assert!(repo.branches.contains_key(branch), "{full_name} has no branch {branch}");
+        repo.default_branch = branch.to_owned();
+    }
+
     /// The repository moves to another account; the old name redirects. `repository.transferred`.
     #[track_caller]
     pub fn transfer_repo(&self, full_name: &str, new_owner: &str) {

@@ -54,12 +54,48 @@ fn read_yaml<T: DeserializeOwned>(text: &str, options: serde_saphyr::Options) ->
     })
 }
 
+/// Most declarations of name spaces in a document: every element that declares one is given all those around it.
+const MAX_NAMESPACES: usize = 64;
+
+/// Most attributes of an element: each is compared with all before it.
+const MAX_ATTRIBUTES: usize = 200;
+
 /// XML without a document type definition.
 pub(super) fn xml(text: &str) -> Result<roxmltree::Document<'_>, String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if text.matches("xmlns").count() > MAX_NAMESPACES || most_attributes(text) > MAX_ATTRIBUTES {
+        return Err("too complex".to_owned());
+    }
     let options = roxmltree::ParsingOptions { nodes_limit: 100_000, ..Default::default() };
     roxmltree::Document::parse_with_options(text, options)
         .map_err(|error| format!("not valid XML (line {})", error.pos().row))
+}
+
+/// Attributes of the element that has most of them. Where a text is no XML this means nothing, and parsing it fails.
+fn most_attributes(text: &str) -> usize {
+    let mut most = 0;
+    let mut rest = text;
+    while let Some(start) = rest.find('<') {
+        rest = &rest[start..];
+        let hidden = [("<!--", "-->"), ("<![CDATA[", "]]>"), ("<?", "?>")].into_iter();
+        if let Some((open, close)) = hidden.into_iter().find(|(open, _)| rest.starts_with(open)) {
+            rest = rest[open.len()..].split_once(close).map_or("", |(_, rest)| rest);
+            continue;
+        }
+        let mut attributes = 0;
+        loop {
+            let Some(at) = rest.find(['"', '\'', '>']) else { return most.max(attributes) };
+            let mark = &rest[at..=at];
+            rest = &rest[at + 1..];
+            if mark == ">" {
+                break;
+            }
+            attributes += 1;
+            rest = rest.split_once(mark).map_or("", |(_, rest)| rest);
+        }
+        most = most.max(attributes);
+    }
+    most
 }
 
 /// JSON with its comments blank and without commas before a closing bracket; lines stay where they are.

@@ -4,10 +4,10 @@
 //! ([`Store::enqueue`]) or has it done once more afterwards ([`Store::enqueue_again`]): what a run has read may be older
 //! than what made somebody ask.
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait, QueryResult, Value};
+use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 
 use super::{
     Lane, Store, StoreError, WriteTx,
@@ -16,6 +16,9 @@ use super::{
     work::{Lease, Source},
 };
 use crate::domain::{InstallationId, PrNumber, RepoId, RepoName, RepoRef, TaskId, task::TaskKind};
+
+/// In microseconds, as times are.
+const HOUR: i64 = 3_600_000_000;
 
 /// Durable work that is not a delivery.
 #[derive(Debug, Clone)]
@@ -118,21 +121,34 @@ impl Store {
         Ok(row.map(|row| row.try_get("", "finished_at")).transpose()?.map(time))
     }
 
-    /// Connected repositories for which a kind of task was never asked for under the `key` they have for it.
-    pub async fn never_asked(
+    /// Connected repositories for which a kind of task has to be asked for, under the `key` they have for it: it never
+    /// was, or the last one ended without having learned anything (dead, or GitHub did not show the repository) and it is
+    /// time to look again. The longer that goes on, the rarer: after an hour at first, once a day in the end.
+    pub async fn unlearned(
         &self,
         kind: TaskKind,
         key: impl Fn(RepoId) -> String,
     ) -> Result<Vec<(InstallationId, RepoRef)>, StoreError> {
-        let sql = "SELECT DISTINCT key FROM tasks WHERE kind = $1 AND status <> 'ignored'";
+        let sql = "SELECT key, CASE WHEN status = 'dead' OR outcome = 'gone' THEN finished_at END AS in_vain_at \
+                   FROM tasks WHERE id IN (SELECT MAX(id) FROM tasks WHERE kind = $1 AND status <> 'ignored' GROUP BY key)";
         let rows = self.read().query_all_raw(self.sql(sql, [kind.as_str().into()])).await?;
-        let asked = rows.iter().map(|row| row.try_get("", "key")).collect::<Result<HashSet<String>, _>>()?;
-        let sql =
-            "SELECT MIN(id) AS id, repo_id, repo FROM installations WHERE state = 'active' GROUP BY repo_id, repo";
+        let last = rows.iter().map(|row| Ok((row.try_get("", "key")?, row.try_get("", "in_vain_at")?)));
+        let last = last.collect::<Result<HashMap<String, Option<i64>>, DbErr>>()?;
+        let sql = "SELECT MIN(id) AS id, repo_id, repo, MAX(connected_at) AS connected_at FROM installations \
+                   WHERE state = 'active' GROUP BY repo_id, repo";
+        let now = self.now();
         let mut missing = Vec::new();
         for row in self.read().query_all_raw(self.sql(sql, [])).await? {
             let repo = RepoId(row.try_get("", "repo_id")?);
-            if !asked.contains(&key(repo)) {
+            let due = match last.get(&key(repo)) {
+                None => true,
+                Some(None) => false,
+                Some(Some(in_vain)) => {
+                    let connected: Option<i64> = row.try_get("", "connected_at")?;
+                    now - in_vain >= (in_vain - connected.unwrap_or(*in_vain)).clamp(HOUR, 24 * HOUR)
+                }
+            };
+            if due {
                 let name: String = row.try_get("", "repo")?;
                 let name = RepoName::parse(&name).ok_or_else(|| StoreError::Corrupt(format!("repository {name:?}")))?;
                 missing.push((InstallationId(row.try_get("", "id")?), RepoRef { id: repo, name }));

@@ -1,5 +1,6 @@
 //! What nectr learns of a repository: its files, its history, its profile, and what happens to it from then on.
 
+mod again;
 mod builds;
 mod facts;
 mod outage;

@@ -178,6 +178,8 @@ fn hostile_texts_are_read_in_linear_time() {
         assert!(paragraphs.iter().map(String::len).sum::<usize>() <= text.len() + 1, "{piece:?}");
         closing(&text, SITE);
     }
+    let quoted = format!("{}{}", ">".repeat(500_000), " ".repeat(500_000));
+    assert_eq!(visible::paragraphs(&quoted), [""; 0]);
     let runs: String = (1..1_400).map(|length| format!("{} ", "`".repeat(length))).collect();
     assert_eq!(visible::paragraphs(&runs).len(), 1);
 }

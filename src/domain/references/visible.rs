@@ -89,7 +89,7 @@ impl Reader<'_> {
 fn unquote(mut line: &str, most: usize) -> (&str, usize) {
     let mut quotes = 0;
     while quotes < most {
-        let Some(rest) = line.trim_start_matches(' ').strip_prefix('>').filter(|_| unindent(line).0 < 4) else { break };
+        let Some(rest) = line.trim_start_matches(' ').strip_prefix('>').filter(|_| indent(line) < 4) else { break };
         line = rest.strip_prefix(' ').unwrap_or(rest);
         quotes += 1;
     }
@@ -98,9 +98,13 @@ fn unquote(mut line: &str, most: usize) -> (&str, usize) {
 
 /// Columns of white space before a line, and the line without white space around it.
 fn unindent(line: &str) -> (usize, &str) {
-    let columns = line.bytes().take_while(|byte| matches!(byte, b' ' | b'\t'));
-    let columns = columns.fold(0, |column, byte| if byte == b'\t' { column / 4 * 4 + 4 } else { column + 1 });
-    (columns, line.trim_matches([' ', '\t', '\r']))
+    (indent(line), line.trim_matches([' ', '\t', '\r']))
+}
+
+/// Columns of white space before a line.
+fn indent(line: &str) -> usize {
+    let white = line.bytes().take_while(|byte| matches!(byte, b' ' | b'\t'));
+    white.fold(0, |column, byte| if byte == b'\t' { column / 4 * 4 + 4 } else { column + 1 })
 }
 
 /// Whether this begins an item of a list; if so, after how many bytes its content stands.

@@ -127,6 +127,17 @@ fn ten_thousand_rules_are_compiled_once_and_the_last_still_decides() {
 }
 
 #[test]
+fn a_file_whose_patterns_cost_too_much_together_is_ignored_as_a_whole() {
+    let line = |n: usize| format!("{}x{n} @x\n", "*a".repeat(MAX_WILDCARDS));
+    let fits = MAX_COST / cost(&line(1_000));
+    let owners = |lines: usize| Owners::parse(&(1_000..1_000 + lines).map(line).collect::<String>());
+    assert_eq!(owners(fits).rules.len(), fits);
+    assert_eq!(owners(fits + 1).rules.len(), 0);
+    let words = "# a comment, however long, costs nothing\n".repeat(60_000);
+    assert_eq!(Owners::parse(&format!("{words}* @a")).of("a"), ["a"]);
+}
+
+#[test]
 fn hostile_patterns_are_bounded() {
     let (few, many) = (MAX_WILDCARDS, MAX_PATTERN);
     for (piece, longest) in [("*a", few), ("**/a/", few / 2), ("?", few), ("{,", many / 2), ("a\\ ", many / 3)] {

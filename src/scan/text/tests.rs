@@ -74,6 +74,30 @@ fn deep_and_growing_texts_are_refused() {
 }
 
 #[test]
+fn xml_whose_parts_have_to_be_compared_with_each_other_is_refused_before_that() {
+    let nested = |n: usize| {
+        let open: String = (0..n).map(|n| format!("<a xmlns:x{n}='u'>")).collect();
+        open + &"</a>".repeat(n)
+    };
+    assert!(xml(&nested(MAX_NAMESPACES)).is_ok());
+    assert_eq!(xml(&nested(MAX_NAMESPACES + 1)).unwrap_err(), "too complex");
+    assert_eq!(xml(&nested(12_000)).unwrap_err(), "too complex");
+    let wide = |n: usize, inside: &str| {
+        let attributes: String = (0..n).map(|n| format!(" a{n} = \"'>\" b{n}='{inside}'")).collect();
+        format!("<?xml version='1.0'?><!-- <a a='' --><a><![CDATA[<b b='' ]]><c{attributes}/></a>")
+    };
+    assert!(xml(&wide(MAX_ATTRIBUTES / 2, "\">")).is_ok());
+    assert_eq!(xml(&wide(MAX_ATTRIBUTES / 2 + 1, "\">")).unwrap_err(), "too complex");
+    assert_eq!(xml(&wide(12_000, "")).unwrap_err(), "too complex");
+    // What only looks like attributes counts as none.
+    let text = "x='y' ".repeat(1_000);
+    assert!(xml(&format!("<a><!-- {text} -->{text}<![CDATA[<b {text}>]]></a>")).is_ok());
+    for broken in ["<", "<a '", "<a \"'", "<!--", "<![CDATA[", "<?", "<a b='<<<<", "<<<<", "a"] {
+        assert!(xml(broken).is_err(), "{broken}");
+    }
+}
+
+#[test]
 fn xml_may_be_as_deep_as_it_wants() {
     let deep = format!("{}{}", "<a>".repeat(30_000), "</a>".repeat(30_000));
     assert_eq!(xml(&deep).unwrap().descendants().filter(roxmltree::Node::is_element).count(), 30_000);

@@ -88,14 +88,16 @@ async fn connecting_costs_at_most_twelve_requests_with_history_and_all() {
 }
 
 #[tokio::test]
-async fn an_unchanged_tree_costs_one_request() {
+async fn a_rescan_of_an_unchanged_tree_costs_four_requests_with_the_profile() {
     nectr(async |t| {
         let octavia = learned(t).await;
         t.github.forget_calls();
         let answer = rescan(t, &octavia).await;
         assert_eq!((answer.status, answer.json()), (200, scanned(4)));
-        let calls = t.github.calls();
-        assert_eq!(calls.len(), 1, "{calls:#?}");
+        t.work().await;
+        let count = |pattern| t.github.count(pattern);
+        let counts = (count("GET /repos/*/*"), count("GET /repos/*/*/git/trees/*"), count("POST /graphql"));
+        assert_eq!((counts, t.github.calls().len()), ((1, 2, 1), 4));
     })
     .await;
 }
@@ -156,9 +158,7 @@ async fn an_empty_repository_is_learned_and_stays_no_mystery() {
         assert_eq!(octavia.see("/api/v1/repos/acme/shop/files").await, json!({"repo": SHOP, "count": 0, "files": []}));
         let profile = octavia.see(PROFILE).await;
         assert_eq!((&profile["languages"], &profile["commit"]), (&json!([]), &json!("")));
-        t.github.forget_calls();
         assert_eq!(rescan(t, &octavia).await.json(), scanned(0));
-        assert_eq!(t.github.calls().len(), 1);
     })
     .await;
 }
@@ -210,7 +210,10 @@ async fn a_bot_that_is_not_shown_the_repository_is_the_reason_given_and_can_be_m
 
         t.github.repo(SHOP).write("nectr-bot");
         assert_eq!(rescan(t, &octavia).await.json(), scanned(4));
-        assert_eq!(state(&octavia, "graph").await["status"], "done");
+        t.work().await;
+        for what in ["graph", "scan"] {
+            assert_eq!(state(&octavia, what).await["status"], "done", "{what}");
+        }
     })
     .await;
 }
@@ -225,6 +228,11 @@ async fn another_repository_that_took_the_name_is_not_taken_for_ours() {
         // GitHub has not been asked since, so octavia still counts as somebody who may see it.
         let answer = rescan(t, &octavia).await;
         assert_eq!(answer.status, 500, "{}", answer.text());
+        t.work().await;
+        for what in ["graph", "scan"] {
+            let error = state(&octavia, what).await["error"].clone();
+            assert!(error.as_str().is_some_and(|error| error.contains("GitHub does not show acme/shop")), "{error}");
+        }
         assert_eq!(paths(&octavia).await.len(), 4, "what was learned stays");
     })
     .await;
@@ -293,7 +301,8 @@ async fn history_is_learned_once() {
         push(t, |files| files.adds("src/new.rs", "// new\n"));
         t.github.forget_calls();
         rescan(t, &octavia).await;
-        assert_eq!(t.github.count("POST /graphql"), 0);
+        t.work().await;
+        assert_eq!(t.github.count("GET /repos/*/*/contributors"), 0);
         // A second connection of the same repository learns nothing new either.
         let ada = t.sign_in("ada").await;
         ada.connect(SHOP).await;
@@ -370,7 +379,8 @@ async fn of_finished_work_the_last_of_each_kind_outlives_retention() {
         assert_eq!(state(&octavia, "scan").await["status"], "done");
         t.github.forget_calls();
         assert_eq!(rescan(t, &octavia).await.json(), scanned(4));
-        assert_eq!(t.github.count("POST /graphql"), 0, "the history is still known to be learned");
+        t.work().await;
+        assert_eq!(t.github.count("GET /repos/*/*/contributors"), 0, "the history is still known to be learned");
     })
     .await;
 }

@@ -180,6 +180,31 @@ async fn a_merge_into_another_branch_has_nothing_learned_again() {
 }
 
 #[tokio::test]
+async fn a_merge_into_what_has_become_the_default_branch_is_followed() {
+    nectr(async |t| {
+        let octavia = learned(t).await;
+        t.github.repo(SHOP).branch("next");
+        t.github.switch_default_branch(SHOP, "next");
+        let pr = t.open_pull(|pr| pr.base("next").adds("src/new.rs", "// new\n"));
+        let old = t.open_pull(|pr| pr.base("main").adds("src/old.rs", "// old\n"));
+        t.settle().await;
+        t.take_review(pr);
+        t.take_review(old);
+        t.github.merge(pr);
+        t.settle().await;
+        assert!(paths(&octavia).await.contains(&"src/new.rs".to_owned()));
+        let graph = t.app.graph.as_ref().unwrap().ready().await.unwrap();
+        assert_eq!(graph.scan(shop(t)).await.unwrap().unwrap().default_branch, "next");
+
+        t.github.forget_calls();
+        t.github.merge(old);
+        t.settle().await;
+        assert_eq!(t.github.count("GET /repos/*/*/git/trees/*"), 0, "what was the default branch is one no longer");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_merge_that_touches_a_key_file_has_the_profile_written_again() {
     nectr(async |t| {
         let octavia = learned(t).await;
@@ -230,7 +255,7 @@ async fn a_merge_while_the_files_are_being_read_has_them_read_once_more() {
         t.settle().await;
         assert!(paths(&octavia).await.contains(&"src/new.rs".to_owned()));
         let attempts = t.github.count("GET /repos/*/*/git/trees/HEAD");
-        assert!(attempts >= 3, "connect, the rescan, and once more: {attempts}");
+        assert!(attempts >= 5, "files and profile on connect and for the rescan, and files once more: {attempts}");
     })
     .await;
 }

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use nectr::{
-    domain::task::TaskKind,
+    domain::{InstallationId, task::TaskKind},
+    inbox::NewTask,
     sandbox::{Failure, http::Request},
+    store::{deliveries::Status, lease::End},
 };
 use serde_json::json;
 
@@ -31,7 +33,7 @@ async fn rescans_at_the_same_time_share_one_run() {
             assert_eq!((answer.status, answer.json()), (200, scanned(4)));
         }
         let calls = t.github.count("GET /repos/*/*/git/trees/*");
-        assert!((1..=3).contains(&calls), "{calls}");
+        assert!((2..=6).contains(&calls), "{calls}: files and profile, at most once for each who asked");
     })
     .await;
 }
@@ -59,12 +61,54 @@ async fn a_rescan_that_fails_says_why_and_is_tried_again_without_the_caller() {
         // Who may see the repository was heard a moment ago.
         let answer = rescan(t, &octavia).await;
         expect_problem(&answer, 500, "Rescan failed: GitHub is unreachable");
+        t.work().await;
         let failed = state(&octavia, "graph").await;
         assert_eq!((&failed["status"], &failed["error"]), (&json!("failed"), &json!("GitHub is unreachable")));
         assert!(failed["finished_at"].is_string(), "it did end well once");
         t.github.recover();
         t.pass(minutes(1)).work().await;
         assert_eq!(state(&octavia, "graph").await["status"], "done");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_what_went_wrong_only_a_sentence_is_told_and_the_story_is_the_operator_s() {
+    nectr(async |t| {
+        let octavia = learned(t).await;
+        for pattern in ["GET /repos/*/*/git/trees/*", "GET /repos/*/*/git/trees/*", "POST /graphql"] {
+            t.github.fail_next(pattern, Failure::Status(400, json!({"message": "shard 10.1.2.3 says no"}).to_string()));
+        }
+        expect_problem(&rescan(t, &octavia).await, 500, "Rescan failed: GitHub's answer could not be used");
+        t.work().await;
+        for (what, kind) in [("graph", TaskKind::Graph), ("scan", TaskKind::Scan)] {
+            assert_eq!(state(&octavia, what).await["error"], "GitHub's answer could not be used", "{what}");
+            let task = t.app.store.latest_task(kind, &t.app.task_key(kind, shop(t))).await.unwrap().unwrap();
+            assert!(task.error.unwrap().contains("shard 10.1.2.3 says no"), "the operator is told");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_rescan_asked_for_while_the_files_are_being_read_has_them_read_again() {
+    nectr(async |t| {
+        let octavia = learned(t).await;
+        let repo = t.app.store.connected_repository(shop(t)).await.unwrap().unwrap();
+        let key = t.app.task_key(TaskKind::Graph, repo.id);
+        let payload = json!({});
+        let (kind, installation) = (TaskKind::Graph, InstallationId::OPERATOR);
+        t.app.inbox.enqueue(NewTask { kind, key, installation, repo, number: None, payload }).await.unwrap();
+        let running = t.app.store.claim().await.unwrap().unwrap();
+        // It has read the branch; then comes this, and somebody who asks, does not wait, and wants to see it.
+        super::push(t, |files| files.adds("src/new.rs", "// new\n"));
+        let asked = octavia.request(http::Method::POST, RESCAN).timeout(Duration::from_millis(300)).send().await;
+        assert!(asked.is_err());
+        let end = End::Finished { status: Status::Completed, outcome: "unchanged".to_owned() };
+        t.app.store.finish(running.lease, &end).await.unwrap();
+        assert_eq!(super::paths(&octavia).await.len(), 4);
+        t.work().await;
+        assert_eq!(super::paths(&octavia).await.len(), 5);
     })
     .await;
 }
