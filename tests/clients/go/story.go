@@ -173,7 +173,7 @@ func main() {
 	waitFor(ctx, client, queued.DeliveryID)
 
 	// The repository is disconnected, and connected again.
-	left := must(client.DisconnectRepositoryWithResponse(ctx, owner, repo))
+	left := must(client.DisconnectRepositoryWithResponse(ctx, owner, repo, nil))
 	check(wanted("disconnect", left.JSON200, left.HTTPResponse, left.Body).Status == "disconnected", "disconnect", left)
 	refused("a repository left", must(client.GetRepositoryWithResponse(ctx, owner, repo)).JSON404, "Repo not connected")
 	joined := must(client.ConnectRepositoryWithResponse(ctx, owner, repo))
