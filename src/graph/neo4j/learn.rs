@@ -73,6 +73,17 @@ const TOUCH: &str = "
     ON MATCH SET f.repo_id = $repo
     CREATE (p)-[:TOUCHES {hunks: row[2], file: row[3], number: row[1]}]->(f)";
 
+/// What only pull requests that came to nothing touch, in a repository whose files are known. A merged one may have made
+/// files that the next build finds.
+const UNTOUCH: &str = "
+    MATCH (s:Scan {repo_id: $repo}) WHERE s.generation IS NOT NULL
+    UNWIND $rows AS number
+    MATCH (p:PullRequest {repo_id: $repo, number: number, state: 'closed'})-[:TOUCHES]->(f:Absent)
+    SET f.repo_id = $repo
+    WITH DISTINCT f
+    WHERE NOT EXISTS { MATCH (f)<-[:TOUCHES]-(other:PullRequest) WHERE other.state <> 'closed' }
+    DETACH DELETE f";
+
 const CLEAR_ISSUES: &str = "
     UNWIND $rows AS row
     MATCH (p:PullRequest {repo_id: $repo, number: row[0]})
@@ -268,6 +279,7 @@ async fn pull_batch(server: &Server, repo: RepoId, facts: &[&PullFact]) -> Resul
     }
     files(&mut transaction, repo, facts).await?;
     closes(&mut transaction, repo, facts).await?;
+    transaction.run(of(rows(UNTOUCH, facts.iter().map(|fact| fact.number.0.into())))).await?;
     transaction.commit().await
 }
 

@@ -25,6 +25,7 @@ impl GraphStore {
                 let news = self.learn_heads(&tx, repo, pulls).await?;
                 self.replace_touches(&tx, repo, &news.files).await?;
                 self.replace_closes(&tx, repo, &news.closes).await?;
+                self.drop_unwanted(&tx, repo, pulls).await?;
             }
         }
         tx.commit().await
@@ -109,6 +110,31 @@ impl GraphStore {
             "DELETE FROM {table} WHERE repo_id = $2 AND number IN (SELECT CAST(value AS bigint) FROM {{rows}})"
         );
         self.write(tx, &sql, [rows(pulls.iter().map(|pull| pull.number))?, repo.0.into()]).await
+    }
+
+    /// What only pull requests that came to nothing touch, in a repository whose files are known. A merged one may have
+    /// made files that the next build finds.
+    async fn drop_unwanted(&self, tx: &WriteTx, repo: RepoId, pulls: &[&PullFact]) -> Result<(), StoreError> {
+        let sql = "SELECT DISTINCT f.id FROM graph_pulls p \
+                   JOIN graph_touches t ON t.repo_id = p.repo_id AND t.number = p.number \
+                   JOIN graph_files f ON f.id = t.file_id \
+                   WHERE p.repo_id = $2 AND p.number IN (SELECT CAST(value AS bigint) FROM {rows}) \
+                   AND p.state = 'closed' AND f.generation IS NULL \
+                   AND EXISTS (SELECT 1 FROM graph_repositories r WHERE r.repo_id = $2 AND r.generation IS NOT NULL) \
+                   AND NOT EXISTS (SELECT 1 FROM graph_touches u \
+                   JOIN graph_pulls q ON q.repo_id = u.repo_id AND q.number = u.number \
+                   WHERE u.file_id = f.id AND q.state <> 'closed')";
+        let numbers = rows(pulls.iter().map(|pull| pull.number))?;
+        let unwanted = tx.query_all_raw(self.store.sql(&self.with_rows(sql), [numbers, repo.0.into()])).await?;
+        if unwanted.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<i64> = unwanted.iter().map(|row| row.try_get("", "id")).collect::<Result<_, _>>()?;
+        for column in ["graph_touches WHERE file_id", "graph_files WHERE id"] {
+            let sql = format!("DELETE FROM {column} IN (SELECT CAST(value AS bigint) FROM {{rows}})");
+            self.write(tx, &sql, [rows(&ids)?]).await?;
+        }
+        Ok(())
     }
 
     /// Learns issues, in order.

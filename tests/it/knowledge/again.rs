@@ -2,7 +2,7 @@
 
 use nectr::{accounts::study, domain::graph::Build};
 
-use super::{World, furnish, learned, paths, push, rescan, scanned, shop, state};
+use super::{furnish, learned, paths, push, rescan, scanned, shop, state};
 use crate::support::{SHOP, T, graph::file, hours, minutes, nectr};
 
 /// How the graph and the scan stand.
