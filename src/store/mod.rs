@@ -6,7 +6,7 @@
 //!
 //! Times are stored as microseconds since 1970 (see the migrations).
 
-use std::{ops::Deref, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::HashSet, ops::Deref, path::PathBuf, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeZone, Utc};
 use sea_orm::{
@@ -16,7 +16,7 @@ use sea_orm::{
 };
 use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
-use migrations::{GraphMigrator, Migrator, MigratorTrait};
+use migrations::{GraphMigrator, Migrator, MigratorTrait, SchemaManager};
 
 use crate::domain::Clock;
 
@@ -191,8 +191,13 @@ impl Store {
         Ok(())
     }
 
+    /// A schema that is newer than this version stays as it is: while replicas are replaced one by one the old ones go on,
+    /// and may be started again.
     async fn migrate_with<M: MigratorTrait>(&self, lock: i64) -> Result<(), StoreError> {
-        let tx = match self.backend() {
+        if self.is_migrated::<M>().await? {
+            return Ok(());
+        }
+        let turn = match self.backend() {
             DbBackend::Postgres => {
                 let tx = self.inner.write.begin().await?;
                 tx.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({lock})")).await?;
@@ -200,9 +205,12 @@ impl Store {
             }
             _ => None,
         };
-        M::up(&self.inner.write, None).await?;
-        if let Some(tx) = tx {
-            tx.commit().await?;
+        // Whoever had the turn before may have done it all, and more.
+        if !self.is_migrated::<M>().await? {
+            M::up(&self.inner.write, None).await?;
+        }
+        if let Some(turn) = turn {
+            turn.commit().await?;
         }
         Ok(())
     }
@@ -217,11 +225,20 @@ impl Store {
     }
 
     async fn state_of<M: MigratorTrait>(&self) -> Result<Vec<(String, bool)>, StoreError> {
-        let pending = M::get_pending_migrations_read_only(&self.inner.read).await?;
-        let pending: Vec<_> = pending.iter().map(|migration| migration.name().to_owned()).collect();
+        let table = M::migration_table_name().to_string();
+        let mut applied = HashSet::new();
+        if SchemaManager::new(&self.inner.read).has_table(&*table).await? {
+            let sql = format!("SELECT version FROM {table}");
+            for row in self.inner.read.query_all_raw(self.sql(&sql, [])).await? {
+                applied.insert(row.try_get::<String>("", "version")?);
+            }
+        }
         let all = M::migrations();
-        let names = all.iter().map(|migration| migration.name().to_owned());
-        Ok(names.map(|name| (name.clone(), !pending.contains(&name))).collect())
+        Ok(all.iter().map(|migration| (migration.name().to_owned(), applied.contains(migration.name()))).collect())
+    }
+
+    async fn is_migrated<M: MigratorTrait>(&self) -> Result<bool, StoreError> {
+        Ok(self.state_of::<M>().await?.iter().all(|(_, applied)| *applied))
     }
 
     /// For reading.

@@ -25,6 +25,7 @@ mod publishing;
 mod repos;
 mod review;
 mod rotation;
+mod schema;
 mod sign_in;
 mod support;
 mod tasks;

@@ -16,7 +16,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
-use migrations::{GraphMigrator, MigratorTrait};
+use migrations::GraphMigrator;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, RuntimeErr, Value};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -64,9 +64,6 @@ fn beside(database: &Path) -> PathBuf {
 impl GraphStore {
     /// Brings the schema up to date. Changes nothing if it is: another process may be writing.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        if GraphMigrator::get_pending_migrations_read_only(self.store.read()).await?.is_empty() {
-            return Ok(());
-        }
         self.store.migrate_with::<GraphMigrator>(MIGRATION_LOCK).await
     }
 
