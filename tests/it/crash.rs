@@ -1,6 +1,6 @@
-//! kill -9, again and again, on the real binary under load: nothing that was acknowledged is lost, nothing is posted twice.
+//! Mishaps, again and again, on the real binary under load: nothing that was acknowledged is lost, nothing is posted twice.
 //!
-//! `NECTR_KILLS` sets how often (50 by default).
+//! `NECTR_KILLS` sets how often it is killed (50 by default), `NECTR_MISHAPS` how many mishaps of all kinds there are (20).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,6 +18,7 @@ use nectr::{
         deliveries::{DeliveryFilter, Status},
     },
 };
+use sea_orm::{ConnectionTrait, SqliteTransactionMode, TransactionOptions, TransactionTrait};
 use tokio::{
     process::{Child, Command},
     time::{Instant, interval, timeout},
@@ -31,9 +32,37 @@ const PATIENCE: Duration = Duration::from_secs(240);
 /// What was sent and answered with a 2xx: delivery GUID and pull request.
 type Acknowledged = Arc<Mutex<BTreeMap<String, Pr>>>;
 
+/// What happens to a process or to what it relies on.
+#[derive(Debug, Clone, Copy)]
+enum Mishap {
+    /// kill -9.
+    Kill,
+    /// It does not run for a while and does not know.
+    Freeze,
+    /// Its database hangs up, or (a file) is taken by somebody else for a while.
+    Database,
+    /// It is told to stop, and started again.
+    Restart,
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_acknowledged_delivery_is_lost_and_no_review_is_posted_twice() {
-    let kills = std::env::var("NECTR_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(50);
+    survive(count("NECTR_KILLS", 50), |_| Mishap::Kill).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_happens_nothing_acknowledged_is_lost_and_nothing_is_posted_twice() {
+    survive(count("NECTR_MISHAPS", 20), |n| {
+        [Mishap::Freeze, Mishap::Kill, Mishap::Database, Mishap::Restart, Mishap::Database][n % 5]
+    })
+    .await;
+}
+
+fn count(variable: &str, usual: usize) -> usize {
+    std::env::var(variable).ok().and_then(|count| count.parse().ok()).unwrap_or(usual)
+}
+
+async fn survive(rounds: usize, mishap: impl Fn(usize) -> Mishap) {
     let database = Database::fresh().await;
     let github = Sandbox::start().await.unwrap();
     support::populate(&github);
@@ -47,12 +76,28 @@ async fn no_acknowledged_delivery_is_lost_and_no_review_is_posted_twice() {
 
     let acknowledged = Acknowledged::default();
     let load = tokio::spawn(load(github.clone(), acknowledged.clone()));
-    for _ in 0..kills {
+    for round in 0..rounds {
         let moment = Duration::from_millis(20).mul_f64(1.0 + 24.0 * seal::random_unit());
-        // The process must not end by itself, so this is the wait for the moment of the kill.
+        // The process must not end by itself, so this is the wait for the moment of the mishap.
         assert!(timeout(moment, running.wait()).await.is_err(), "nectr ended by itself");
-        running.kill().await.unwrap();
-        running = process.start().await;
+        match mishap(round) {
+            Mishap::Kill => {
+                running.kill().await.unwrap();
+                running = process.start().await;
+            }
+            Mishap::Restart => {
+                signal(&running, "-TERM").await;
+                assert!(running.wait().await.unwrap().success(), "a process that is told to stop ends well");
+                running = process.start().await;
+            }
+            Mishap::Freeze => {
+                signal(&running, "-STOP").await;
+                let thawed = timeout(10 * moment, running.wait()).await;
+                assert!(thawed.is_err(), "a frozen process does not end");
+                signal(&running, "-CONT").await;
+            }
+            Mishap::Database => disturb(&database, moment).await,
+        }
     }
     load.abort();
     let _ = load.await;
@@ -69,15 +114,42 @@ async fn no_acknowledged_delivery_is_lost_and_no_review_is_posted_twice() {
     assert!(unfinished.is_empty(), "not completed: {unfinished:#?}");
 
     let pulls: BTreeSet<_> = acknowledged.values().map(|pr| pr.number).collect();
-    assert!(pulls.len() > kills, "the load was too light to mean anything: {} pull requests", pulls.len());
+    assert!(pulls.len() > rounds, "the load was too light to mean anything: {} pull requests", pulls.len());
     for pr in acknowledged.values() {
         let reviews = github.reviews(*pr).len();
         assert_eq!(reviews, 1, "reviews of pull request {}", pr.number);
         assert!(github.pending_reviews(*pr).is_empty(), "a draft was left on pull request {}", pr.number);
     }
-    println!("{kills} kills, {} acknowledged deliveries: 0 lost, 0 duplicate reviews", acknowledged.len());
+    println!("{rounds} mishaps, {} acknowledged deliveries: 0 lost, 0 duplicate reviews", acknowledged.len());
     drop(store);
     database.remove().await;
+}
+
+async fn signal(process: &Child, signal: &str) {
+    let id = process.id().expect("it runs").to_string();
+    let kill = format!("kill {signal} {id}");
+    assert!(Command::new("sh").args(["-c", &kill]).status().await.unwrap().success());
+}
+
+/// Ends all connections to a PostgreSQL database, as its restart does; holds a SQLite database's only lock for a while.
+async fn disturb(database: &Database, moment: Duration) {
+    let connection = sea_orm::Database::connect(&database.url).await.unwrap();
+    if database.is_postgres() {
+        let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                      WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        connection.execute_unprepared(others).await.unwrap();
+    } else {
+        let immediate = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..Default::default()
+        };
+        let held = connection.begin_with_options(immediate).await.unwrap();
+        let mut hold = interval(moment);
+        hold.tick().await;
+        hold.tick().await;
+        held.rollback().await.unwrap();
+    }
+    connection.close().await.unwrap();
 }
 
 /// Opens pull requests and delivers them, each in a task of its own, until aborted. Now and then GitHub does the work of
