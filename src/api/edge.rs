@@ -70,7 +70,6 @@ impl<E: Endpoint> Endpoint for Inside<E> {
             route = known.map_or("unknown", |path| path.pattern()),
             request_id = id,
             trace_id = trace_id(request.headers()),
-            status = tracing::field::Empty,
         );
         let origin = request.headers().get(header::ORIGIN).cloned();
         let parameters = known.map(|path| path.parameters()).unwrap_or_default();
@@ -96,10 +95,9 @@ impl<E: Endpoint> Endpoint for Inside<E> {
             tracing::debug!(status = response.status().as_u16(), "answered");
             response
         }
-        .instrument(span.clone())
+        .instrument(span)
         .await;
 
-        span.record("status", response.status().as_u16());
         if known.is_some_and(|path| path.pattern() == RECEIVER) {
             metrics().received(response.status().as_u16(), started.elapsed());
         }

@@ -64,6 +64,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
+/// Writes until nobody can hand anything in any more.
 async fn write(store: Store, mut queue: mpsc::Receiver<Waiting>) {
     let mut next = None;
     while let Some(first) = match next.take() {
@@ -97,6 +98,61 @@ async fn write(store: Store, mut queue: mpsc::Receiver<Waiting>) {
                     let _ = answer.send(Err(error.clone()));
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use bytes::Bytes;
+    use futures_util::future::join_all;
+
+    use crate::{
+        domain::{Guid, InstallationId},
+        inbox::Inbox,
+        store::{Lane, users::testing::Fixture},
+    };
+
+    use super::*;
+
+    fn delivery(number: usize) -> NewDelivery {
+        NewDelivery {
+            installation: InstallationId(1),
+            guid: Guid::parse(&format!("{number:08}-0000-4000-8000-000000000000")).unwrap(),
+            event: "push".to_owned(),
+            action: None,
+            repo: None,
+            number: None,
+            head: None,
+            event_at: None,
+            reviews: false,
+            ignored: None,
+            headers: serde_json::json!({}),
+            payload: Bytes::from_static(b"{}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn more_than_there_is_room_for_while_the_database_hangs_is_told_so_in_time() {
+        let t = Fixture::new().await;
+        let inbox = Inbox::start(t.store.clone());
+        inbox.accept(delivery(0)).await.unwrap();
+
+        let holding = t.store.begin(Lane::Work).await.unwrap();
+        tokio::time::pause();
+        let began = tokio::time::Instant::now();
+        let crowd = 1..WAITING + GROUP + 100;
+        for answer in join_all(crowd.clone().map(|number| inbox.accept(delivery(number)))).await {
+            assert!(matches!(answer, Err(IntakeError::Slow)), "{answer:?}");
+        }
+        assert_eq!(began.elapsed().as_secs(), STORE_DEADLINE.as_secs());
+        tokio::time::resume();
+        drop(holding);
+
+        for answer in join_all(crowd.map(|number| inbox.accept(delivery(number)))).await {
+            assert!(matches!(answer, Ok(Accepted::New(_) | Accepted::Duplicate(_))), "{answer:?}");
         }
     }
 }

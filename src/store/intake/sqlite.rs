@@ -1,9 +1,15 @@
 //! A group of deliveries into SQLite: one statement, which is one crossing to the thread that owns the connection.
 //!
+//! What was written is carried from the log into the database by another connection, beside the writing: done by whoever
+//! happens to fill the log, it would hold all deliveries up for as long as it takes.
+//!
 //! The ids are chosen here, so that the statement has nothing to return: this process is the only one that inserts (the
 //! file is locked), and should it not be, an id that is taken is noticed and the next free one looked up.
 
-use std::sync::OnceLock;
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use sqlx::{
     Arguments, Row as _, Sqlite,
@@ -15,9 +21,38 @@ use sqlx::{
 use super::{COLUMNS, GROUP, Row, failed};
 use crate::store::{Lane, Store, StoreError};
 
+/// The cache in KiB: ids of deliveries come in no order, so the pages of their index are all in use. And how many pages
+/// of log are too many for this connection to leave them to others.
+const SETTINGS: [&str; 2] = ["PRAGMA cache_size = -16384", "PRAGMA wal_autocheckpoint = 16000"];
+
+/// Deliveries between two times that the log is carried over: some 4,000 pages.
+const CARRIED_EVERY: usize = 1500;
+
 /// The connection, and the next free id.
 #[derive(Default)]
 pub(super) struct Line(Option<(PoolConnection<Sqlite>, i64)>);
+
+/// How many deliveries the log holds, as far as they were counted; all of them while it is being carried over.
+#[derive(Default)]
+pub(super) struct Log(Arc<AtomicUsize>);
+
+impl Log {
+    /// Notes deliveries that were written, and has the log carried over when it is time.
+    fn wrote(&self, rows: usize, pool: &SqlitePool) {
+        let before = self.0.fetch_add(rows, Ordering::Relaxed);
+        if before >= CARRIED_EVERY || before + rows < CARRIED_EVERY {
+            return;
+        }
+        let (count, pool) = (self.0.clone(), pool.clone());
+        tokio::spawn(async move {
+            // Nobody waits for this one: it takes what it can get.
+            if let Err(error) = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&pool).await {
+                tracing::warn!(%error, "the log was not carried over into the database; the next delivery that fills it does it");
+            }
+            count.store(0, Ordering::Relaxed);
+        });
+    }
+}
 
 impl Store {
     /// The ids of those that are new; nothing for those that are known.
@@ -25,12 +60,16 @@ impl Store {
         let _turn = self.inner.gate.enter(Lane::Intake).await;
         let pool = self.inner.write.get_sqlite_connection_pool();
         let mut line = self.inner.lines.sqlite.lock().await;
-        let was_open = line.0.is_some();
-        let inserted = match line.insert(pool, rows).await {
-            Err(error) if was_open && is_taken(&error) => line.insert(pool, rows).await,
-            inserted => inserted,
-        };
-        inserted.map_err(failed)
+        let mut inserted = line.insert(pool, rows).await;
+        // Once by somebody else, and once by a group that was given up and is on disk nevertheless.
+        for _ in 0..2 {
+            if inserted.as_ref().is_err_and(is_taken) {
+                inserted = line.insert(pool, rows).await;
+            }
+        }
+        let ids = inserted.map_err(failed)?;
+        self.inner.lines.log.wrote(rows.len(), self.inner.read.get_sqlite_connection_pool());
+        Ok(ids)
     }
 }
 
@@ -41,6 +80,9 @@ impl Line {
             Some(open) => open,
             None => {
                 let mut connection = pool.acquire().await?;
+                for setting in SETTINGS {
+                    sqlx::query(setting).execute(&mut *connection).await?;
+                }
                 let next = next_id(&mut connection).await?;
                 (connection, next)
             }
@@ -58,6 +100,15 @@ impl Line {
         };
         self.0 = Some((connection, next));
         Ok(ids)
+    }
+}
+
+#[cfg(test)]
+impl Line {
+    /// Tells the open connection something.
+    pub(super) async fn pragma(&mut self, pragma: &str) {
+        let (connection, _) = self.0.as_mut().expect("something was inserted");
+        sqlx::query(sqlx::AssertSqlSafe(pragma.to_owned())).execute(&mut **connection).await.expect("a pragma");
     }
 }
 

@@ -308,3 +308,46 @@ async fn of_two_secrets_the_one_that_opens_still_counts() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn what_another_process_connects_and_disconnects_this_one_knows() {
+    let (database, clock) = (Database::fresh().await, Clock::manual(noon()));
+    // One process serves a SQLite database.
+    if !database.is_postgres() {
+        return;
+    }
+    let github = Sandbox::start_on(0, clock.clone()).await.unwrap();
+    populate(&github);
+    let (here, there) =
+        (T::start(&github, &clock, &database.url, &[]).await, T::start(&github, &clock, &database.url, &[]).await);
+    let send_here = |mut delivery: Delivery| {
+        delivery.url = delivery.url.replace(&there.url, &here.url);
+        assert!(delivery.url.starts_with(&here.url), "{}", delivery.url);
+        async move { post(&delivery).await }
+    };
+
+    let octavia = there.sign_in("octavia").await;
+    octavia.connect(SHOP).await;
+    let ping = only(github.drop_deliveries());
+    assert_eq!(send_here(ping).await.status, 200, "connected over there");
+    there.work().await;
+    let (pr, delivery) = opened(&there);
+    assert_eq!(send_here(delivery.clone()).await.status, 202);
+    there.work().await;
+    there.take_review(pr);
+
+    assert_eq!(octavia.delete(&format!("/api/v1/repos/{SHOP}/install")).await.status, 200);
+    let mut heard = tokio::time::interval(std::time::Duration::from_millis(10));
+    for again in 0.. {
+        let answer = send_here(delivery.clone().with_guid(&guid(again))).await;
+        if answer.json()["status"] == json!("ignored") {
+            break;
+        }
+        assert!(again < 300, "{}", answer.text());
+        heard.tick().await;
+    }
+    there.work().await;
+    there.shut_down().await;
+    here.shut_down().await;
+    database.remove().await;
+}
