@@ -11,11 +11,15 @@ use crate::{
     config::{Config, GraphConfig},
     domain::{Clock, RepoId, task::TaskKind},
     github::{BoxError, GitHub, GitHubError, GitHubOptions, RateGate, pr_state::PrStates},
-    graph::{Graph, GraphError, database, neo4j},
+    graph::{Graph, GraphError, GraphHealth, database, neo4j},
     inbox::Inbox,
     seal::Sealer,
     store::Store,
+    telemetry::metrics::{Waiting, metrics},
 };
+
+/// Who looks at the numbers waits no longer than this for what is in the database; then they are what the process knows.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// One process's nectr. Shared as [`Handle`].
 pub struct App {
@@ -48,6 +52,24 @@ impl App {
     /// The key of a task on a whole repository.
     pub fn task_key(&self, kind: TaskKind, repo: RepoId) -> String {
         kind.key(repo, self.graph.as_ref().map(Graph::backend))
+    }
+
+    /// Puts into the metrics what only the database and the graph know.
+    pub async fn measure(&self) {
+        let metrics = metrics();
+        metrics.uptime_seconds.set(i64::try_from(self.started.elapsed().as_secs()).unwrap_or(i64::MAX));
+        let depth = tokio::time::timeout(PATIENCE, self.store.queue_depth()).await.ok().and_then(Result::ok);
+        metrics.waiting(depth.map(|depth| Waiting {
+            queued: depth.queued,
+            running: depth.running,
+            dead: depth.dead,
+            oldest_seconds: depth.oldest_seconds,
+        }));
+        if let Some(graph) = &self.graph {
+            let health = tokio::time::timeout(PATIENCE, graph.health()).await;
+            let up = matches!(health, Ok(GraphHealth::Ok));
+            metrics.graph_up.with_label_values(&[graph.backend()]).set(i64::from(up));
+        }
     }
 
     /// Puts the handles together. The database must be open and migrated; nothing is asked of GitHub yet.

@@ -22,6 +22,7 @@ use crate::{
     seal,
     store::Store,
     sweep,
+    telemetry::Telemetry,
 };
 
 /// Which halves of nectr this process runs.
@@ -64,8 +65,14 @@ pub fn workers(app: &Handle) -> Workers {
     )
 }
 
-/// `nectr serve`: until SIGTERM or SIGINT.
-pub async fn serve(config: Config, roles: Roles) -> anyhow::Result<()> {
+/// `nectr serve`: until SIGTERM or SIGINT, and until `telemetry` has said its last.
+pub async fn serve(config: Config, roles: Roles, mut telemetry: Telemetry) -> anyhow::Result<()> {
+    let served = serve_with(config, roles, &mut telemetry).await;
+    telemetry.end().await;
+    served
+}
+
+async fn serve_with(config: Config, roles: Roles, telemetry: &mut Telemetry) -> anyhow::Result<()> {
     let listener = if roles.api {
         let listener = TcpListener::bind(config.listen).await;
         Some(listener.with_context(|| format!("cannot listen on {}", config.listen))?)
@@ -79,6 +86,11 @@ pub async fn serve(config: Config, roles: Roles) -> anyhow::Result<()> {
         version = env!("CARGO_PKG_VERSION"),
         "nectr is up"
     );
+    let measured = app.clone();
+    telemetry.send_numbers(move || {
+        let app = measured.clone();
+        async move { app.measure().await }
+    });
     run(app, listener, roles.worker, terminated()).await
 }
 
@@ -151,8 +163,8 @@ async fn prepare_graph(graph: Option<Graph>) {
 /// Time between two tries to make the graph's schema.
 const GRAPH_AGAIN: Duration = Duration::from_secs(30);
 
-/// All of shutdown, GitHub's and every orchestrator's patience in mind.
-const SHUTDOWN: Duration = Duration::from_secs(9);
+/// All of shutdown but telemetry's 2 s, GitHub's and every orchestrator's patience in mind.
+const SHUTDOWN: Duration = Duration::from_secs(7);
 
 fn flatten(ended: Result<anyhow::Result<()>, tokio::task::JoinError>) -> anyhow::Result<()> {
     ended.map_err(anyhow::Error::from).and_then(|result| result)

@@ -2,7 +2,7 @@
 //!
 //! A request gets an id and a span; an answer carries the id back. Whatever goes wrong inside, a refusal by the
 //! framework and a panic included, leaves as `{"detail": "..."}`. Spans hold the route's pattern, never the query:
-//! sign-in codes travel there.
+//! sign-in codes travel there. A caller's `traceparent` is continued, but not a webhook's sender's.
 
 use std::{
     any::Any,
@@ -23,7 +23,7 @@ use poem::{
 use tracing::Instrument;
 
 use super::{cors::Cors, error::Problem, paths::Paths};
-use crate::telemetry::metrics::metrics;
+use crate::telemetry::{metrics::metrics, trace};
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -64,13 +64,26 @@ impl<E: Endpoint> Endpoint for Inside<E> {
         let started = Instant::now();
         let id = request_id(request.headers());
         let known = self.paths.find(request.uri().path());
+        let receiving = known.is_some_and(|path| path.pattern() == RECEIVER);
         let span = tracing::info_span!(
             "request",
             method = %request.method(),
             route = known.map_or("unknown", |path| path.pattern()),
             request_id = id,
-            trace_id = trace_id(request.headers()),
+            trace_id = trace_id(request.headers()).filter(|_| !receiving),
+            guid = tracing::field::Empty,
+            event = tracing::field::Empty,
+            action = tracing::field::Empty,
+            repository = tracing::field::Empty,
+            pull_request = tracing::field::Empty,
+            delivery = tracing::field::Empty,
+            status = tracing::field::Empty,
+            otel.status_code = tracing::field::Empty,
         );
+        // Whoever can reach the receiver could put whatever they like into a trace of ours.
+        if !receiving {
+            trace::continue_request(&span, request.headers());
+        }
         let origin = request.headers().get(header::ORIGIN).cloned();
         let parameters = known.map(|path| path.parameters()).unwrap_or_default();
 
@@ -95,10 +108,16 @@ impl<E: Endpoint> Endpoint for Inside<E> {
             tracing::debug!(status = response.status().as_u16(), "answered");
             response
         }
-        .instrument(span)
+        .instrument(span.clone())
         .await;
 
-        if known.is_some_and(|path| path.pattern() == RECEIVER) {
+        if trace::is_exported(&span) {
+            span.record("status", response.status().as_u16());
+            if response.status().is_server_error() {
+                span.record("otel.status_code", "ERROR");
+            }
+        }
+        if receiving {
             metrics().received(response.status().as_u16(), started.elapsed());
         }
         let headers = response.headers_mut();

@@ -25,6 +25,7 @@ use crate::{
     },
     inbox::{Accepted, IntakeError, NewDelivery, STORE_DEADLINE},
     store::installations::Freshness,
+    telemetry::trace,
     webhook::{self, BadSignature, ParseError},
 };
 
@@ -137,6 +138,7 @@ async fn settle(app: &App, incoming: Incoming, body: Bytes) -> Result<Answer, Pr
             return Err(malformed.into());
         }
     };
+    describe(&incoming, &event);
     let repo = event.repo();
     let mismatch = candidate.repo.is_some_and(|ours| repo.is_some_and(|theirs| theirs.id != ours));
     seen.repo = repo.filter(|_| !mismatch);
@@ -159,10 +161,34 @@ async fn settle(app: &App, incoming: Incoming, body: Bytes) -> Result<Answer, Pr
     if ignored.is_none() && !matches!(accepted, Accepted::Duplicate(_)) {
         remember_state(app, &event).await;
     }
+    let (Accepted::New(id) | Accepted::Requeued(id) | Accepted::Duplicate(id)) = accepted;
+    let span = tracing::Span::current();
+    if trace::is_exported(&span) {
+        span.record("delivery", id.0);
+    }
     let answer = Answer::new(accepted, ignored, &incoming, &event);
     seen.status = answer.status();
     learn(app, seen).await;
     Ok(answer)
+}
+
+/// Says on the request's span which delivery it is. Only once it is proven: what anybody sends is not repeated.
+fn describe(incoming: &Incoming, event: &Event) {
+    let span = tracing::Span::current();
+    if !trace::is_exported(&span) {
+        return;
+    }
+    span.record("guid", incoming.guid.as_str());
+    span.record("event", &incoming.event);
+    if let Some(action) = event.action() {
+        span.record("action", action);
+    }
+    if let Some(repo) = event.repo() {
+        span.record("repository", repo.name.to_string());
+    }
+    if let Some(number) = number(event) {
+        span.record("pull_request", number.0);
+    }
 }
 
 /// Whatever is not learned now, the next delivery tells.
@@ -246,25 +272,33 @@ fn new_delivery(
         Event::PullRequest(event) => Some(event),
         Event::Issue(_) | Event::Ping(_) | Event::Ignored(_) => None,
     };
-    let number = match event {
-        Event::PullRequest(event) => Some(event.pull.number),
-        Event::Issue(event) => Some(PrNumber(event.number)),
-        Event::Ignored(ignored) => ignored.number,
-        Event::Ping(_) => None,
-    };
+    let mut headers = incoming.kept.clone();
+    if let (Some(kept), Some(trace)) = (headers.as_object_mut(), trace::current()) {
+        kept.insert(trace::KEPT.to_owned(), trace.into());
+    }
     NewDelivery {
         installation: candidate.installation,
         guid: incoming.guid.clone(),
         event: incoming.event.clone(),
         action: event.action().map(str::to_owned),
         repo: event.repo().cloned(),
-        number,
+        number: number(event),
         head: pull.and_then(|event| event.pull.head.clone()),
         event_at: pull.and_then(|event| event.pull.updated_at),
         reviews: ignored.is_none() && pull.is_some_and(|event| event.kind == PullRequestEventKind::Reviewable),
         ignored,
-        headers: incoming.kept.clone(),
+        headers,
         payload,
+    }
+}
+
+/// The number of the pull request or issue it is about.
+fn number(event: &Event) -> Option<PrNumber> {
+    match event {
+        Event::PullRequest(event) => Some(event.pull.number),
+        Event::Issue(event) => Some(PrNumber(event.number)),
+        Event::Ignored(ignored) => ignored.number,
+        Event::Ping(_) => None,
     }
 }
 

@@ -92,7 +92,7 @@ impl Settings {
     /// Reads what it takes to open the database, and starts logging as the settings say.
     fn database_url(&self) -> Result<SecretString, Problems> {
         let settings = DatabaseSettings::load(&self.0)?;
-        telemetry::init(&settings.log.filter, settings.log.format);
+        let _ = telemetry::init(&settings.log.filter, settings.log.format, None);
         Ok(settings.url)
     }
 }
@@ -100,7 +100,7 @@ impl Settings {
 /// Reads all settings, and starts logging as they say.
 fn load(flags: &Flags) -> Result<Config, Problems> {
     let config = Config::load(flags)?;
-    telemetry::init(&config.log.filter, config.log.format);
+    let _ = telemetry::init(&config.log.filter, config.log.format, None);
     Ok(config)
 }
 

@@ -6,9 +6,10 @@ use secrecy::ExposeSecret;
 
 use super::Usage;
 use crate::{
-    config::Flags,
+    config::{Config, Flags},
     run::{self, Roles},
     store::sqlite_path,
+    telemetry,
 };
 
 /// Arguments of `nectr serve`.
@@ -23,12 +24,13 @@ pub(super) struct Serve {
 
 impl Serve {
     pub async fn run(self) -> anyhow::Result<()> {
-        let config = super::load(&self.flags)?;
+        let config = Config::load(&self.flags)?;
         if self.role != Roles::ALL && sqlite_path(config.database_url.expose_secret()).is_some() {
             let text = "--role: one process serves a SQLite database, all roles in it; halves need PostgreSQL";
             return Err(Usage(text.to_owned()).into());
         }
-        run::serve(config, self.role).await.context("serving failed")
+        let telemetry = telemetry::init(&config.log.filter, config.log.format, config.otlp.as_ref());
+        run::serve(config, self.role, telemetry).await.context("serving failed")
     }
 }
 

@@ -3,6 +3,7 @@
 //! A [`Config`] is complete and checked: whoever holds one need not doubt it, and nothing has been started before there
 //! is one. When there cannot be one, [`Problems`] names everything to mend, not just the first thing.
 
+mod otel;
 mod problems;
 mod read;
 mod secret_key;
@@ -16,7 +17,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use secrecy::SecretString;
 use url::Url;
 
-use crate::telemetry::LogFormat;
+use crate::telemetry::{LogFormat, Otlp};
 
 pub use problems::{Problem, Problems};
 pub use settings::{SETTINGS, Setting, WhenUnset, setting};
@@ -69,6 +70,8 @@ pub struct Config {
     pub trusted_proxies: Vec<ipnet::IpNet>,
     /// `RUST_LOG`, `LOG_FORMAT`.
     pub log: LogConfig,
+    /// `OTEL_*`; none: nothing is exported.
+    pub otlp: Option<Otlp>,
     /// The `.env` file that was read, if any (shown by `doctor`).
     pub env_file: Option<PathBuf>,
 }

@@ -12,7 +12,7 @@ use url::Url;
 
 use super::{
     Config, DatabaseSettings, GitHubConfig, GraphConfig, LogConfig, MIN_SECRET_KEY, OAuthApp, Problems, WhenUnset,
-    secret_key, setting,
+    otel, secret_key, setting,
 };
 use crate::telemetry::LogFormat;
 
@@ -22,6 +22,10 @@ pub(super) struct Reader<'a> {
     production: bool,
     problems: Problems,
 }
+
+/// The words for yes and no.
+pub(super) const YES_NO: &[(&str, bool)] =
+    &[("true", true), ("false", false), ("1", true), ("0", false), ("yes", true), ("no", false)];
 
 /// What is asked for a variable by name.
 pub(super) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -50,6 +54,7 @@ pub(super) fn config(lookup: Lookup<'_>, problems: Problems) -> Result<Config, P
     let trusted_proxies = read.list("TRUSTED_PROXIES", "a network like 10.0.0.0/8", network);
     let metrics_token = read.secret("METRICS_TOKEN");
     let log = read.log();
+    let otlp = otel::otlp(&mut read);
     let database = read.database();
     let retention_days = read.number("DELIVERY_RETENTION_DAYS", 1, 3650);
     let secret_key = read.secret("SECRET_KEY");
@@ -64,8 +69,7 @@ pub(super) fn config(lookup: Lookup<'_>, problems: Problems) -> Result<Config, P
     let writes_per_minute = read.number("GITHUB_WRITES_PER_MINUTE", 0, u32::MAX);
     let writes_per_hour = read.number("GITHUB_WRITES_PER_HOUR", 0, u32::MAX);
     let graph = read.graph();
-    let yes_no = [("true", true), ("false", false), ("1", true), ("0", false), ("yes", true), ("no", false)].as_slice();
-    let review_approve = read.choice("REVIEW_APPROVE", yes_no).unwrap_or(false);
+    let review_approve = read.choice("REVIEW_APPROVE", YES_NO).unwrap_or(false);
     let review_on_connect = read.number("REVIEW_ON_CONNECT", 0, 100);
     let workers = read.number("WORKERS", 0, 256);
 
@@ -112,13 +116,14 @@ pub(super) fn config(lookup: Lookup<'_>, problems: Problems) -> Result<Config, P
         metrics_token,
         trusted_proxies,
         log,
+        otlp,
         env_file: None,
     })
 }
 
 impl Reader<'_> {
     /// The value as given, or the default. Nothing when there is none (or it is a problem already).
-    fn text(&mut self, name: &'static str) -> Option<String> {
+    pub(super) fn text(&mut self, name: &'static str) -> Option<String> {
         let setting = setting(name).expect("only settings of the table are read");
         let get = |name: &str| (self.lookup)(name).filter(|value| !value.is_empty());
         let file = setting.file.and_then(|(variable, _)| Some((variable, get(variable)?)));
@@ -150,7 +155,12 @@ impl Reader<'_> {
         }
     }
 
-    fn parse<T>(&mut self, name: &'static str, wanted: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+    pub(super) fn parse<T>(
+        &mut self,
+        name: &'static str,
+        wanted: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
         let text = self.text(name)?;
         let parsed = parse(text.trim());
         if parsed.is_none() {
@@ -166,7 +176,7 @@ impl Reader<'_> {
         self.text(name).map(SecretString::from)
     }
 
-    fn number<T>(&mut self, name: &'static str, min: T, max: T) -> T
+    pub(super) fn number<T>(&mut self, name: &'static str, min: T, max: T) -> T
     where
         T: Copy + PartialOrd + std::str::FromStr + std::fmt::Display,
     {
@@ -174,7 +184,7 @@ impl Reader<'_> {
         self.parse(name, &format!("a number from {min} to {max}"), in_range).unwrap_or(min)
     }
 
-    fn choice<T: Copy>(&mut self, name: &'static str, choices: &[(&str, T)]) -> Option<T> {
+    pub(super) fn choice<T: Copy>(&mut self, name: &'static str, choices: &[(&str, T)]) -> Option<T> {
         let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
         self.parse(name, &words.join(" or "), |text| {
             choices.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)).map(|(_, choice)| *choice)
@@ -188,7 +198,7 @@ impl Reader<'_> {
         self.parse(name, &format!("a list, each {wanted}"), all).unwrap_or_default()
     }
 
-    fn url(&mut self, name: &'static str) -> Option<Url> {
+    pub(super) fn url(&mut self, name: &'static str) -> Option<Url> {
         self.parse(name, "an http:// or https:// address without query", http_url)
     }
 

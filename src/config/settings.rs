@@ -83,7 +83,7 @@ macro_rules! required {
 
 use WhenUnset::{Derived, Nothing, Value};
 
-const SECTIONS: [Setting; 32] = table! {
+const SECTIONS: [Setting; 44] = table! {
     "Server" {
         "APP_ENV" "app-env" "ENV" = Value("development"), :
             "`production` makes the marked settings mandatory; otherwise `development`";
@@ -103,6 +103,32 @@ const SECTIONS: [Setting; 32] = table! {
             "What to log: a level, or `target=level` pairs";
         "LOG_FORMAT" "log-format" "FORMAT" = Derived("`pretty` on a terminal, else `json`"), :
             "`pretty` or `json`";
+    }
+    "Telemetry" {
+        "OTEL_EXPORTER_OTLP_ENDPOINT" "otel-exporter-otlp-endpoint" "URL" = Nothing, :
+            "OTLP collector that traces and metrics go to, like http://HOST:4318; without one they go nowhere";
+        "OTEL_EXPORTER_OTLP_HEADERS" "otel-exporter-otlp-headers" "HEADERS" = Nothing, secret :
+            "What the collector wants to see, as NAME=VALUE, comma separated";
+        "OTEL_EXPORTER_OTLP_TIMEOUT" "otel-exporter-otlp-timeout" "MILLISECONDS" = Value("10000"), :
+            "How long one request to the collector may take";
+        "OTEL_EXPORTER_OTLP_PROTOCOL" "otel-exporter-otlp-protocol" "PROTOCOL" = Value("http/protobuf"), :
+            "How the collector is talked to: `http/protobuf` is all there is";
+        "OTEL_SERVICE_NAME" "otel-service-name" "NAME" = Value("nectr"), :
+            "What this service is called in traces and metrics";
+        "OTEL_RESOURCE_ATTRIBUTES" "otel-resource-attributes" "ATTRIBUTES" = Nothing, :
+            "What else is said of this process, as NAME=VALUE, comma separated";
+        "OTEL_TRACES_EXPORTER" "otel-traces-exporter" "EXPORTER" = Value("otlp"), :
+            "`otlp` or `none`";
+        "OTEL_METRICS_EXPORTER" "otel-metrics-exporter" "EXPORTER" = Value("otlp"), :
+            "`otlp` or `none`; /metrics is there in any case";
+        "OTEL_METRIC_EXPORT_INTERVAL" "otel-metric-export-interval" "MILLISECONDS" = Value("60000"), :
+            "Time between two exports of metrics";
+        "OTEL_TRACES_SAMPLER" "otel-traces-sampler" "SAMPLER" = Value("parentbased_always_on"), :
+            "Which traces are kept: `always_on`, `always_off`, `traceidratio`, or one of them after `parentbased_`";
+        "OTEL_TRACES_SAMPLER_ARG" "otel-traces-sampler-arg" "RATIO" = Value("1"), :
+            "For `traceidratio`: which part of the traces is kept, from 0 to 1";
+        "OTEL_SDK_DISABLED" "otel-sdk-disabled" "BOOL" = Value("false"), :
+            "Whether nothing is exported, whatever else is set";
     }
     "Database" {
         "DATABASE_URL" "database-url" "URL" = Value("sqlite://nectr.db"), secret :

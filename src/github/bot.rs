@@ -106,7 +106,7 @@ impl<'a> Bot<'a> {
         let token = self.inner.bot_token.get().await?;
         let call = |page| {
             let path = format!("{}/reviews?per_page={PER_PAGE}&page={page}", pull_path(repo, number));
-            Call::get(path, format!("{repo}#{number}"))
+            Call::get(path, format!("{repo}#{number}")).by_bot()
         };
         let rows: Result<Vec<wire::Review>, _> = self.inner.client.pages(&token, call).await;
         Ok(self.noting(&token, rows).await?.into_iter().map(PostedReview::from).collect())
@@ -183,20 +183,16 @@ impl<'a> Bot<'a> {
 
     pub(super) async fn call(&self, call: Call) -> Result<Answer, GitHubError> {
         let token = self.inner.bot_token.get().await?;
-        let answer = self.inner.client.call(&token, call).await;
+        let answer = self.inner.client.call(&token, call.by_bot()).await;
         self.noting(&token, answer).await
     }
 
     /// Asks a question in GraphQL. It reads: the write limiter is not passed.
     pub(super) async fn ask<D: DeserializeOwned>(&self, question: Call) -> Result<Told<D>, GitHubError> {
         let token = self.inner.bot_token.get().await?;
-        let answer = self.inner.client.call(&token, question).await;
+        let answer = self.inner.client.call(&token, question.by_bot()).await;
         let answer = self.noting(&token, answer).await?;
-        let told = Told::read(&answer)?;
-        if told.is_rate_limited() {
-            return Err(self.inner.client.exhausted(&token, Budget::GraphQl, &answer));
-        }
-        Ok(told)
+        Told::read(&answer)
     }
 
     /// As [`Bot::call`], for what creates content: GitHub counts that separately, for all replicas together.

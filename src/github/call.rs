@@ -8,6 +8,33 @@ use super::limits::Budget;
 const MAX_BODY: usize = 32 * 1024 * 1024;
 /// Longest answer that may be asked for: a tree of 100,000 files with the longest paths GitHub is known to send.
 const LARGEST_BODY: usize = 64 * 1024 * 1024;
+/// The parts of GitHub's addresses that are always the same.
+const WORDS: [&str; 24] = [
+    "access_token",
+    "attempts",
+    "collaborators",
+    "comments",
+    "contents",
+    "contributors",
+    "deliveries",
+    "dismissals",
+    "events",
+    "files",
+    "git",
+    "hooks",
+    "issues",
+    "login",
+    "members",
+    "memberships",
+    "oauth",
+    "orgs",
+    "pings",
+    "pulls",
+    "repos",
+    "reviews",
+    "trees",
+    "user",
+];
 const JSON: &str = "application/vnd.github+json";
 
 /// Which of GitHub's doors a request goes to.
@@ -32,6 +59,8 @@ pub(super) struct Call {
     pub(super) conditional: bool,
     pub(super) follow: bool,
     pub(super) door: Door,
+    /// Whether the bot asks, rather than somebody who signed in.
+    pub(super) by_bot: bool,
 }
 
 impl Call {
@@ -48,6 +77,7 @@ impl Call {
             conditional: false,
             follow: true,
             door: Door::Rest,
+            by_bot: false,
         }
     }
 
@@ -110,6 +140,37 @@ impl Call {
         self
     }
 
+    /// Asks as the bot.
+    pub(super) fn by_bot(mut self) -> Self {
+        self.by_bot = true;
+        self
+    }
+
+    /// The pattern of its address: `/repos/{owner}/{repo}/pulls/{}`. Holds no name and no number.
+    pub(super) fn route(&self) -> String {
+        if self.door == Door::GraphQl {
+            return "/graphql".to_owned();
+        }
+        let path = self.path.split('?').next().unwrap_or_default();
+        let mut segments = path.split('/').skip(1).peekable();
+        let mut route = String::new();
+        while let Some(segment) = segments.next() {
+            let known = WORDS.contains(&segment);
+            route.push('/');
+            route.push_str(if known { segment } else { "{}" });
+            if segment == "repos" && route == "/repos" && segments.peek().is_some() {
+                route.push_str("/{owner}/{repo}");
+                segments.nth(1);
+            }
+            // What follows is whatever the repository's people called it.
+            if matches!(segment, "contents" | "trees") {
+                route.push_str("/{}");
+                break;
+            }
+        }
+        route
+    }
+
     /// Asks only for what changed since the last time.
     pub(super) fn conditional(mut self) -> Self {
         self.conditional = true;
@@ -142,4 +203,25 @@ pub(super) fn escape(segment: &str) -> String {
         }
         out
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_route_holds_no_name_and_no_number() {
+        for (path, route) in [
+            ("/repos/acme/pulls/pulls/7/files?per_page=100", "/repos/{owner}/{repo}/pulls/{}/files"),
+            ("/repos/acme/shop", "/repos/{owner}/{repo}"),
+            ("/repos/acme/shop/contents/src/issues/a.rs?ref=main", "/repos/{owner}/{repo}/contents/{}"),
+            ("/repos/acme/shop/git/trees/feature", "/repos/{owner}/{repo}/git/trees/{}"),
+            ("/user/repos?page=2", "/user/repos"),
+            ("/orgs/acme/members/octavia", "/orgs/{}/members/{}"),
+        ] {
+            assert_eq!(Call::get(path.to_owned(), "it").route(), route);
+        }
+        let question = Call::graphql("query { x }", &serde_json::json!({}), "it");
+        assert_eq!(question.route(), "/graphql");
+    }
 }

@@ -19,6 +19,7 @@ use octocrab::{AuthState, Octocrab, OctocrabBuilder};
 use rustls::crypto::{CryptoProvider, ring};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
+use tracing::{Instrument, field::Empty};
 use url::{Origin, Url};
 
 use super::{
@@ -27,9 +28,13 @@ use super::{
     call::{Call, Door},
     error::unavailable,
     etag::{Asked, Etags, Remembered},
+    graphql,
     limits::{Budget, Limits, TokenKey, is_limit},
 };
-use crate::{domain::Clock, telemetry::metrics::metrics};
+use crate::{
+    domain::Clock,
+    telemetry::metrics::{Asked as How, metrics},
+};
 
 /// Until a connection stands.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -67,7 +72,7 @@ impl Client {
         let api_root = root(api)?;
         Ok(Self {
             octocrab: octocrab.unwrap_or_else(|never| match never {}),
-            graphql: graphql(&api_root),
+            graphql: graphql_of(&api_root),
             api: api_root,
             site: root(site)?,
             origin: api.origin(),
@@ -84,12 +89,6 @@ impl Client {
         }
     }
 
-    /// GitHub says within an answer that a budget of `token` is used up: holds the token.
-    pub(super) fn exhausted(&self, token: &SecretString, budget: Budget, answer: &Answer) -> GitHubError {
-        let retry_after = self.limits.refused(&TokenKey::of(token), budget, &answer.headers);
-        GitHubError::RateLimited { retry_after }
-    }
-
     /// Makes a request as `token`.
     pub(super) async fn call(&self, token: &SecretString, call: Call) -> Result<Answer, GitHubError> {
         self.admit(token, call.budget())?;
@@ -100,8 +99,7 @@ impl Client {
             Some(asked) => self.etags.recall(asked).await,
             None => None,
         };
-        let answer = self.exchange(&call, Some(&bearer), known.as_ref()).await?;
-        self.judge(&call, Some(&key), known.is_some(), &answer)?;
+        let answer = self.ask(&call, Some((&key, &bearer)), known.as_ref()).await?;
         match (known, asked, answer.headers.get(ETAG)) {
             (Some(known), ..) if answer.status == StatusCode::NOT_MODIFIED => Ok(Answer { body: known.body, ..answer }),
             (_, Some(asked), Some(etag)) if answer.status == StatusCode::OK => {
@@ -114,9 +112,37 @@ impl Client {
 
     /// Makes a request as nobody.
     pub(super) async fn call_unsigned(&self, call: Call) -> Result<Answer, GitHubError> {
-        let answer = self.exchange(&call, None, None).await?;
-        self.judge(&call, None, false, &answer)?;
-        Ok(answer)
+        self.ask(&call, None, None).await
+    }
+
+    /// One request, from the outside: sent, judged, seen and counted once.
+    async fn ask(
+        &self,
+        call: &Call,
+        token: Option<(&TokenKey, &HeaderValue)>,
+        known: Option<&Remembered>,
+    ) -> Result<Answer, GitHubError> {
+        let (method, route) = (&call.method, call.route());
+        let span = tracing::info_span!("github", %method, %route, status = Empty, otel.status_code = Empty);
+        let mut status = None;
+        let exchanged = self.exchange(call, token.map(|(_, bearer)| bearer), known, &mut status);
+        let judged = exchanged.instrument(span.clone()).await.and_then(|answer| {
+            self.judge(call, token.map(|(key, _)| key), known.is_some(), &answer)?;
+            Ok(answer)
+        });
+        if let Some(status) = status {
+            span.record("status", status);
+        }
+        let asked = match (&judged, status) {
+            (Err(GitHubError::RateLimited { .. }), _) => How::Limited,
+            (_, Some(status)) => How::Answered(status),
+            (_, None) => How::Unanswered,
+        };
+        if judged.is_err() {
+            span.record("otel.status_code", "ERROR");
+        }
+        metrics().asked_github(asked);
+        judged
     }
 
     /// Every row of a listing. `call` asks for one page, counted from 1.
@@ -138,12 +164,14 @@ impl Client {
         Err(GitHubError::Protocol(format!("a listing of more than {MAX_PAGES} pages")))
     }
 
-    /// Sends it, follows where it leads, and reads the answer, all within the deadline.
+    /// Sends it, follows where it leads, and reads the answer, all within the deadline. `seen` is the status of an answer
+    /// that arrived, even one that is then of no use; none if it broke off.
     async fn exchange(
         &self,
         call: &Call,
         bearer: Option<&HeaderValue>,
         known: Option<&Remembered>,
+        seen: &mut Option<u16>,
     ) -> Result<Answer, GitHubError> {
         let walk = async {
             let root = match call.door {
@@ -157,19 +185,23 @@ impl Client {
                 let response = self.octocrab.execute(request).await.map_err(|error| unavailable(&error))?;
                 let status = response.status().as_u16();
                 tracing::debug!(method = %call.method, path = url.path(), status, "asked GitHub");
-                note(status, response.headers());
-                if !call.follows(response.status()) {
-                    return Answer::read(response, call.limit).await;
+                if call.by_bot {
+                    note_remaining(response.headers());
                 }
+                if !call.follows(response.status()) {
+                    let read = Answer::read(response, call.limit).await;
+                    let broke_off = matches!(read, Err(GitHubError::Unavailable(_)));
+                    *seen = (!broke_off).then_some(status);
+                    return read;
+                }
+                *seen = Some(status);
                 url = self.target(&url, response.headers())?;
+                metrics().asked_github(How::Answered(status));
+                *seen = None;
             }
             Err(GitHubError::Protocol(format!("more than {MAX_REDIRECTS} redirects")))
         };
-        let ended = tokio::time::timeout(DEADLINE, walk).await;
-        if matches!(ended, Err(_) | Ok(Err(GitHubError::Unavailable(_)))) {
-            metrics().asked_github(None);
-        }
-        match ended {
+        match tokio::time::timeout(DEADLINE, walk).await {
             Ok(ended) => ended,
             Err(_) => Err(GitHubError::Unavailable(format!("no answer within {} s", DEADLINE.as_secs()).into())),
         }
@@ -200,17 +232,18 @@ impl Client {
             }
             Ok(())
         };
+        let limited = || {
+            let held = |token| self.limits.refused(token, call.budget(), &answer.headers);
+            Err(GitHubError::RateLimited { retry_after: token.map_or(Duration::from_secs(60), held) })
+        };
         match status {
+            200..=299 if call.door == Door::GraphQl && graphql::is_rate_limited(answer) => limited(),
             200..=299 => served(),
             304 if known => served(),
             301 | 302 | 307 | 308 if !call.follow => served(),
             401 => Err(GitHubError::Unauthorized),
             404 | 410 => Err(GitHubError::NotFound { what: call.what.clone() }),
-            403 | 429 if is_limit(status, &answer.headers, &answer.message()) => Err(GitHubError::RateLimited {
-                retry_after: token.map_or(Duration::from_secs(60), |token| {
-                    self.limits.refused(token, call.budget(), &answer.headers)
-                }),
-            }),
+            403 | 429 if is_limit(status, &answer.headers, &answer.message()) => limited(),
             403 => Err(GitHubError::Forbidden { message: answer.message() }),
             408 | 500..=599 => {
                 Err(GitHubError::Unavailable(format!("GitHub answered {status}: {}", answer.message()).into()))
@@ -221,9 +254,8 @@ impl Client {
     }
 }
 
-/// Counts an answer, and what it says remains of the rate limit.
-fn note(status: u16, headers: &HeaderMap) {
-    metrics().asked_github(Some(status));
+/// Notes what an answer says remains of the rate limit.
+fn note_remaining(headers: &HeaderMap) {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     if let (Some(resource), Some(Ok(remaining))) =
         (text("x-ratelimit-resource"), text("x-ratelimit-remaining").map(str::parse))
@@ -267,7 +299,7 @@ fn root(url: &Url) -> Result<String, GitHubError> {
 }
 
 /// Where the GraphQL API of a REST API is: beside it on GitHub Enterprise Server, whose REST API ends in `/api/v3`.
-fn graphql(api: &str) -> String {
+fn graphql_of(api: &str) -> String {
     match api.strip_suffix("/api/v3") {
         Some(server) => format!("{server}/api/graphql"),
         None => format!("{api}/graphql"),

@@ -3,7 +3,10 @@
 //! To HTTP an answer is a success whatever it says. So nothing here is believed without its errors, and what is missing
 //! because of an error is never taken for something that does not exist.
 
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{
+    Deserialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 use serde_json::Value;
 
 use super::{
@@ -50,11 +53,13 @@ impl<D: DeserializeOwned> Told<D> {
     }
 }
 
-impl<D> Told<D> {
-    /// Too many questions this hour. GitHub counts them apart from requests to the REST API, and answers 200.
-    pub(super) fn is_rate_limited(&self) -> bool {
-        self.troubles.0.iter().any(|trouble| trouble.is("RATE_LIMITED"))
-    }
+/// Too many questions this hour. GitHub counts them apart from requests to the REST API, and answers 200.
+pub(super) fn is_rate_limited(answer: &Answer) -> bool {
+    const WORD: &str = "RATE_LIMITED";
+    // Answers are long and nearly always about something else.
+    let said = answer.body.windows(WORD.len()).any(|part| part == WORD.as_bytes());
+    let troubles = || Told::<IgnoredAny>::read(answer).map(|told| told.troubles);
+    said && troubles().is_ok_and(|troubles| troubles.0.iter().any(|trouble| trouble.is(WORD)))
 }
 
 impl<D: About> Told<D> {

@@ -14,6 +14,7 @@ use chrono::{DateTime, Utc};
 
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span, field::Empty};
 
 use super::Inbox;
 use crate::{
@@ -22,9 +23,9 @@ use crate::{
         Store, StoreError,
         lease::End,
         outcome::{Failure, Outcome},
-        work::{Claimed, LEASE, Lease, Source},
+        work::{Claimed, LEASE, Lease, Source, Work},
     },
-    telemetry::metrics::metrics,
+    telemetry::{metrics::metrics, trace},
 };
 
 type Run = Pin<Box<dyn Future<Output = Result<Outcome, Failure>> + Send>>;
@@ -104,6 +105,12 @@ impl Workers {
         let Some(claimed) = store.claim().await? else { return Ok(false) };
         // There may be more: let the next sleeping worker look.
         self.inbox.wake();
+        let span = attempt(&claimed);
+        self.try_it(claimed, shutdown).instrument(span).await;
+        Ok(true)
+    }
+
+    async fn try_it(&self, claimed: Claimed, shutdown: &CancellationToken) {
         let (lease, received_at, started) = (claimed.lease, claimed.received_at, Instant::now());
         let attempts = i32::try_from(claimed.attempts).unwrap_or(i32::MAX);
         let end = match self.attend(claimed, shutdown).await {
@@ -114,7 +121,8 @@ impl Workers {
             }
             Attended::Ended(Err(Failure::Fenced)) => {
                 tracing::warn!(source = lease.source.as_str(), id = lease.id, "lease lost, stopped");
-                return Ok(true);
+                Span::current().record("outcome", "fenced");
+                return;
             }
             Attended::Ended(Err(Failure::Again { retry, error })) => {
                 tracing::warn!(source = lease.source.as_str(), id = lease.id, attempts, error, "will try again");
@@ -125,13 +133,15 @@ impl Workers {
             }
         };
         self.record(lease, &end).await;
-        self.note(lease, &end, received_at, started.elapsed());
-        Ok(true)
+        self.note(lease, attempts, &end, received_at, started.elapsed());
     }
 
-    fn note(&self, lease: Lease, end: &End, received_at: DateTime<Utc>, took: Duration) {
+    fn note(&self, lease: Lease, attempts: i32, end: &End, received_at: DateTime<Utc>, took: Duration) {
+        let span = Span::current();
         let result = match end {
             End::Finished { status, outcome } => {
+                span.record("outcome", outcome.as_str());
+                metrics().work_attempts.with_label_values(&[lease.source.as_str()]).observe(attempts.into());
                 if lease.source == Source::Delivery && outcome == "reviewed" {
                     let age = (self.inbox.clock().now() - received_at).to_std().unwrap_or_default();
                     metrics().review_seconds.observe(age.as_secs_f64());
@@ -142,13 +152,20 @@ impl Workers {
             End::Parked { .. } => "parked",
             End::HandedBack => "handed_back",
         };
+        match end {
+            End::Finished { .. } => {}
+            End::Failed { error, .. } | End::Parked { error, .. } => {
+                span.record("outcome", result).record("error", error.as_str()).record("otel.status_code", "ERROR");
+            }
+            End::HandedBack => drop(span.record("outcome", result)),
+        }
         metrics().worked(lease.source.as_str(), result, took);
     }
 
     /// Runs the handler while keeping the lease alive.
     async fn attend(&self, claimed: Claimed, shutdown: &CancellationToken) -> Attended {
         let lease = claimed.lease;
-        let mut run = AbortOnDrop(tokio::spawn((self.handler)(claimed)));
+        let mut run = AbortOnDrop(tokio::spawn((self.handler)(claimed).in_current_span()));
         let stop = async {
             shutdown.cancelled().await;
             tokio::time::sleep(self.grace).await;
@@ -187,6 +204,33 @@ impl Workers {
             }
         }
     }
+}
+
+/// What one attempt is seen by. However many it takes, they belong to the trace the work was handed in with: it ends where
+/// its effect does.
+fn attempt(claimed: &Claimed) -> Span {
+    let Claimed { lease, attempts, trace, work, .. } = claimed;
+    let (kind, repo, number) = match work {
+        Work::Delivery { event, .. } => (event, None, None),
+        Work::Task { kind, repo, number, .. } => (kind, repo.as_ref(), *number),
+    };
+    let span = tracing::info_span!(
+        parent: None,
+        "attempt",
+        source = lease.source.as_str(),
+        id = lease.id,
+        kind,
+        attempt = attempts,
+        repository = repo.map(|repo| tracing::field::display(&repo.name)),
+        pull_request = number.map(|number| number.0),
+        outcome = Empty,
+        error = Empty,
+        otel.status_code = Empty,
+    );
+    if let Some(trace) = trace {
+        trace::continue_kept(&span, trace);
+    }
+    span
 }
 
 enum Attended {

@@ -92,6 +92,7 @@ async fn learn(app: &App, installation: InstallationId, repo: &RepoRef, fact: Fa
     Ok(())
 }
 
+#[tracing::instrument(name = "teach the code graph", skip_all, fields(backend = graph.backend()))]
 async fn write(graph: &Graph, repo: RepoId, fact: &Fact) -> Result<(), GraphError> {
     let graph = graph.ready().await?;
     match fact {

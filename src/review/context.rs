@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use tracing::Instrument;
+
 use crate::{
     app::App,
     domain::{
@@ -99,8 +101,9 @@ async fn ask(app: &App, pull: &PullRequest, files: &[ChangedFile], closes: &[i64
         closes: closes.to_vec(),
         now: app.clock.now(),
     };
+    let span = tracing::info_span!("ask the code graph", backend = graph.backend());
     let asked = async { graph.ready().await?.ask(&question).await };
-    asked.await.unwrap_or_else(|error: GraphError| {
+    asked.instrument(span).await.unwrap_or_else(|error: GraphError| {
         tracing::warn!(%error, "reviewing without the code graph");
         Answer::default()
     })

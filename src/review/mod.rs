@@ -71,7 +71,11 @@ impl From<Outcome> for Ended {
 }
 
 /// Reviews the pull request's present head, once.
-#[tracing::instrument(skip_all, fields(repo = %request.repo.name, pr = request.number.0))]
+#[tracing::instrument(
+    name = "review",
+    skip_all,
+    fields(repository = %request.repo.name, pull_request = request.number.0)
+)]
 pub async fn run(app: &App, lease: Lease, request: &Request) -> Result<Ended, Failure> {
     if let Some((at, head)) = request.hint.as_ref().and_then(|hint| hint.updated_at.zip(hint.head.as_ref()))
         && app.store.newer_review_waits(request.repo.id, request.number, at, head).await?

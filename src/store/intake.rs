@@ -46,7 +46,8 @@ pub struct NewDelivery {
     pub reviews: bool,
     /// Why nobody will act on it: stored finished.
     pub ignored: Option<IgnoreReason>,
-    /// The headers that are kept: `X-GitHub-*`, `Content-Type`, `User-Agent`, `traceparent`, as a JSON object.
+    /// The headers that are kept: `X-GitHub-*`, `Content-Type`, `User-Agent`, `traceparent`, as a JSON object; and under
+    /// [`KEPT`](crate::telemetry::trace::KEPT) the trace it was received in, if there is one.
     pub headers: serde_json::Value,
     /// The JSON, raw.
     pub payload: Bytes,

@@ -4,7 +4,7 @@
 //! ([`Store::enqueue`]) or has it done once more afterwards ([`Store::enqueue_again`]): what a run has read may be older
 //! than what made somebody ask.
 
-use std::{collections::HashMap, time::Duration};
+use std::{borrow::Cow, collections::HashMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
@@ -15,7 +15,10 @@ use super::{
     time,
     work::{Lease, Source},
 };
-use crate::domain::{InstallationId, PrNumber, RepoId, RepoName, RepoRef, TaskId, task::TaskKind};
+use crate::{
+    domain::{InstallationId, PrNumber, RepoId, RepoName, RepoRef, TaskId, task::TaskKind},
+    telemetry::trace,
+};
 
 /// In microseconds, as times are.
 const HOUR: i64 = 3_600_000_000;
@@ -52,6 +55,14 @@ pub struct TaskRow {
     pub error: Option<String>,
 }
 
+/// What to do it with, and the trace it is asked for in.
+fn arguments(task: &NewTask) -> Cow<'_, serde_json::Value> {
+    let (true, Some(trace)) = (task.payload.is_object(), trace::current()) else { return Cow::Borrowed(&task.payload) };
+    let mut payload = task.payload.clone();
+    payload[trace::KEPT] = trace.into();
+    Cow::Owned(payload)
+}
+
 impl Store {
     /// Puts a task on disk, or joins the unfinished one of the same kind and key. A joined task that does not run yet takes
     /// the new arguments and is due now, whatever retry it waited for.
@@ -86,7 +97,7 @@ impl Store {
             task.repo.id.0.into(),
             task.repo.name.to_string().into(),
             task.number.map(|number| number.0).into(),
-            task.payload.to_string().into(),
+            arguments(task).to_string().into(),
             (now + i64::try_from(wait.as_micros()).unwrap_or(0)).into(),
             now.into(),
             again.into(),

@@ -14,7 +14,10 @@ use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
 
 use super::{Lane, Store, StoreError, WriteTx, intake::unpack, time};
-use crate::domain::{DeliveryId, InstallationId, PrNumber, RepoId, RepoName, RepoRef, TaskId, retry::MAX_ATTEMPTS};
+use crate::{
+    domain::{DeliveryId, InstallationId, PrNumber, RepoId, RepoName, RepoRef, TaskId, retry::MAX_ATTEMPTS},
+    telemetry::trace::KEPT,
+};
 
 /// How long a claim holds without a heartbeat.
 pub const LEASE: Duration = Duration::from_secs(60);
@@ -67,6 +70,8 @@ pub struct Claimed {
     pub installation: InstallationId,
     /// When it came.
     pub received_at: DateTime<Utc>,
+    /// The trace it was handed in with, if there was one.
+    pub trace: Option<String>,
     /// What to do.
     pub work: Work,
 }
@@ -208,7 +213,7 @@ impl Store {
         let now = self.now();
         // Who asked so far is served by this run.
         let (served, kind) = match lease.source {
-            Source::Delivery => ("", "event AS kind"),
+            Source::Delivery => ("", "event AS kind, headers"),
             Source::Task => (", again = FALSE", "kind"),
         };
         let sql = format!(
@@ -270,28 +275,42 @@ impl Store {
 fn claimed(lease: Lease, row: &QueryResult) -> Result<Claimed, StoreError> {
     let installation = InstallationId(row.try_get("", "installation_id")?);
     let attempts = row.try_get("", "attempts")?;
-    let work = match lease.source {
-        Source::Delivery => Work::Delivery {
-            id: DeliveryId(lease.id),
-            event: row.try_get("", "kind")?,
-            payload: unpack(&row.try_get::<Vec<u8>>("", "payload")?)?,
-        },
+    let (work, trace) = match lease.source {
+        Source::Delivery => {
+            let mut headers = json(&row.try_get::<String>("", "headers")?)?;
+            let work = Work::Delivery {
+                id: DeliveryId(lease.id),
+                event: row.try_get("", "kind")?,
+                payload: unpack(&row.try_get::<Vec<u8>>("", "payload")?)?,
+            };
+            (work, take_trace(&mut headers))
+        }
         Source::Task => {
             let repo_id: Option<i64> = row.try_get("", "repo_id")?;
             let name: Option<String> = row.try_get("", "repo")?;
-            let payload: String = row.try_get("", "payload")?;
-            Work::Task {
+            let mut payload = json(&row.try_get::<String>("", "payload")?)?;
+            let trace = take_trace(&mut payload);
+            let work = Work::Task {
                 id: TaskId(lease.id),
                 kind: row.try_get("", "kind")?,
                 repo: repo_id
                     .zip(name.as_deref().and_then(RepoName::parse))
                     .map(|(id, name)| RepoRef { id: RepoId(id), name }),
                 number: row.try_get::<Option<i64>>("", "pr_number")?.map(PrNumber),
-                payload: serde_json::from_str(&payload).map_err(|error| StoreError::Corrupt(error.to_string()))?,
-            }
+                payload,
+            };
+            (work, trace)
         }
     };
-    Ok(Claimed { lease, attempts, installation, received_at: time(row.try_get("", "received_at")?), work })
+    Ok(Claimed { lease, attempts, installation, received_at: time(row.try_get("", "received_at")?), trace, work })
+}
+
+fn json(text: &str) -> Result<serde_json::Value, StoreError> {
+    serde_json::from_str(text).map_err(|error| StoreError::Corrupt(error.to_string()))
+}
+
+fn take_trace(kept: &mut serde_json::Value) -> Option<String> {
+    kept.as_object_mut()?.remove(KEPT)?.as_str().map(str::to_owned)
 }
 
 pub(super) fn lease_micros() -> i64 {

@@ -8,7 +8,7 @@ use std::{sync::LazyLock, time::Duration};
 
 use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
-    core::Collector,
+    core::Collector, proto::MetricFamily,
 };
 
 /// Everything that is counted.
@@ -22,18 +22,21 @@ pub struct Metrics {
     pub work: IntCounterVec,
     /// Seconds that an attempt took, by `source`.
     pub work_seconds: HistogramVec,
+    /// How many attempts work took that ended well, by `source`.
+    pub work_attempts: HistogramVec,
     /// Seconds from a delivery's arrival to the end of its work, for deliveries that were reviewed.
     pub review_seconds: Histogram,
-    /// Requests to GitHub by `status`: `2xx`, `3xx`, `4xx`, `5xx`, `limited`, or `none` where there was no answer.
+    /// Requests to GitHub by `status`: `2xx`, `3xx`, `4xx`, `5xx`, `limited` (whatever status GitHub says it with), or
+    /// `none` where no answer arrived, or not all of it.
     pub github_requests: IntCounterVec,
-    /// What GitHub said remains of its rate limit (`resource`: `core`, `graphql`, `search`), at its last answer.
+    /// What GitHub said remains of the bot's rate limit (`resource`: `core`, `graphql`, `search`), at its last answer.
     pub github_remaining: IntGaugeVec,
     /// Look-ups in the pull-request state cache: `result` is `hit` or `miss`.
     pub pr_state_cache: IntCounterVec,
     /// Deliveries and tasks by `state`: `queued`, `running`, `dead`.
     pub queue: IntGaugeVec,
-    /// Age of the oldest that waits, in seconds.
-    pub queue_oldest_seconds: IntGauge,
+    /// Age of the oldest that waits, in seconds. Without labels; a vector, because it can be unknown.
+    pub queue_oldest_seconds: IntGaugeVec,
     /// 1 while the code graph answers, 0 while it does not; absent with `GRAPH=off`.
     pub graph_up: IntGaugeVec,
     /// Seconds since the process started.
@@ -55,6 +58,9 @@ const QUICK: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0
 /// From a state that changed to a review that waited for a rate limit.
 const SLOW: [f64; 11] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 600.0, 3600.0];
 
+/// From the first attempt to the last that counts.
+const ATTEMPTS: [f64; 5] = [1.0, 2.0, 3.0, 5.0, 8.0];
+
 impl Metrics {
     fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new_custom(Some("nectr".to_owned()), None)?;
@@ -72,6 +78,12 @@ impl Metrics {
                 &["source", "result"],
             )?,
             work_seconds: add.histograms("work_seconds", "How long attempts took.", &SLOW, &["source"])?,
+            work_attempts: add.histograms(
+                "work_attempts",
+                "How many attempts work took that ended well.",
+                &ATTEMPTS,
+                &["source"],
+            )?,
             review_seconds: add.histogram(
                 "review_seconds",
                 "From a delivery's arrival to the end of its work, for those that were reviewed.",
@@ -80,7 +92,7 @@ impl Metrics {
             github_requests: add.counters("github_requests_total", "Requests to GitHub, by answer.", &["status"])?,
             github_remaining: add.gauges(
                 "github_rate_limit_remaining",
-                "What GitHub said remains of its rate limit.",
+                "What GitHub said remains of the bot's rate limit.",
                 &["resource"],
             )?,
             pr_state_cache: add.counters(
@@ -89,8 +101,11 @@ impl Metrics {
                 &["result"],
             )?,
             queue: add.gauges("queue", "Deliveries and tasks that are not finished, by state.", &["state"])?,
-            queue_oldest_seconds: add
-                .gauge("queue_oldest_seconds", "Age of the oldest delivery or task that waits.")?,
+            queue_oldest_seconds: add.gauges(
+                "queue_oldest_seconds",
+                "Age of the oldest delivery or task that waits.",
+                &[],
+            )?,
             graph_up: add.gauges("graph_up", "Whether the code graph answers.", &["backend"])?,
             uptime_seconds: add.gauge("uptime_seconds", "Since the process started.")?,
             registry: registry.clone(),
@@ -105,8 +120,26 @@ impl Metrics {
     pub fn render(&self) -> String {
         let mut text = Vec::new();
         // Only a writer that fails could fail, and a vector does not.
-        let _ = TextEncoder::new().encode(&self.registry.gather(), &mut text);
+        let _ = TextEncoder::new().encode(&self.gather(), &mut text);
         String::from_utf8(text).unwrap_or_default()
+    }
+
+    /// Everything, as it is now.
+    pub(super) fn gather(&self) -> Vec<MetricFamily> {
+        self.registry.gather()
+    }
+
+    /// Notes what waits, or that nobody knows: a number from before the database went would say that all is well.
+    pub fn waiting(&self, known: Option<Waiting>) {
+        let Some(Waiting { queued, running, dead, oldest_seconds }) = known else {
+            self.queue.reset();
+            self.queue_oldest_seconds.reset();
+            return;
+        };
+        for (state, count) in [("queued", queued), ("running", running), ("dead", dead)] {
+            self.queue.with_label_values(&[state]).set(count);
+        }
+        self.queue_oldest_seconds.with_label_values::<&str>(&[]).set(oldest_seconds);
     }
 
     /// Notes an answer of the webhook receiver.
@@ -122,24 +155,48 @@ impl Metrics {
     }
 
     /// Notes a request to GitHub.
-    pub fn asked_github(&self, status: Option<u16>) {
-        let class = match status {
-            None => "none",
-            Some(429) => "limited",
-            Some(200..=299) => "2xx",
-            Some(300..=399) => "3xx",
-            Some(400..=499) => "4xx",
-            Some(_) => "5xx",
+    pub fn asked_github(&self, how: Asked) {
+        let class = match how {
+            Asked::Unanswered => "none",
+            Asked::Limited => "limited",
+            Asked::Answered(200..=299) => "2xx",
+            Asked::Answered(300..=399) => "3xx",
+            Asked::Answered(400..=499) => "4xx",
+            Asked::Answered(_) => "5xx",
         };
         self.github_requests.with_label_values(&[class]).inc();
     }
 
-    /// Notes what GitHub says remains. A resource that is not one of those we use is not a label.
+    /// Notes what GitHub says remains of the bot's limit. A resource that is not one of those we use is not a label.
     pub fn remaining(&self, resource: &str, remaining: i64) {
         if matches!(resource, "core" | "graphql" | "search") {
             self.github_remaining.with_label_values(&[resource]).set(remaining);
         }
     }
+}
+
+/// How a request to GitHub ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// With this status.
+    Answered(u16),
+    /// Refused because too much was asked.
+    Limited,
+    /// No answer arrived, or not all of it.
+    Unanswered,
+}
+
+/// Deliveries and tasks that are not finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waiting {
+    /// Waiting for a worker, or for their time.
+    pub queued: i64,
+    /// In a worker's hands.
+    pub running: i64,
+    /// Given up.
+    pub dead: i64,
+    /// Age of the oldest that waits, in seconds.
+    pub oldest_seconds: i64,
 }
 
 /// Makes and registers.
@@ -187,9 +244,10 @@ mod tests {
         let metrics = Metrics::new().unwrap_or_else(|error| panic!("{error}"));
         metrics.received(202, Duration::from_millis(2));
         metrics.worked("delivery", "completed", Duration::from_secs(1));
-        metrics.asked_github(Some(429));
-        metrics.asked_github(None);
+        metrics.asked_github(Asked::Limited);
+        metrics.asked_github(Asked::Unanswered);
         metrics.remaining("core", 4999);
+        metrics.waiting(Some(Waiting { queued: 1, running: 0, dead: 0, oldest_seconds: 7 }));
         metrics.remaining("\"} evil 1", 1);
         let text = metrics.render();
         for line in [
@@ -203,6 +261,9 @@ mod tests {
             assert!(text.lines().any(|found| found == line), "no {line} in\n{text}");
         }
         assert!(!text.contains("evil"));
+        assert!(text.contains("\nnectr_queue_oldest_seconds 7\n"), "{text}");
+        metrics.waiting(None);
+        assert!(!metrics.render().contains("nectr_queue"), "what is not known is not told");
         assert!(text.contains(concat!("nectr_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1")));
     }
 }

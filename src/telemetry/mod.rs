@@ -1,11 +1,37 @@
-//! What the process says about itself: log lines on standard error, so that standard output belongs to the commands, and
-//! numbers for Prometheus.
+//! What the process says about itself: log lines on standard error, so that standard output belongs to the commands,
+//! numbers for Prometheus, and, where an OTLP collector is set, traces and the same numbers for that.
+//!
+//! Nobody waits for any of it, and none of it holds a secret.
 
+mod lines;
 pub mod metrics;
+mod numbers;
+mod otlp;
+pub mod trace;
+mod traces;
 
-use std::io::{IsTerminal, stderr};
+use std::{
+    io::{IsTerminal, stderr},
+    time::Duration,
+};
 
-use tracing_subscriber::{EnvFilter, Layer, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tokio::{task::JoinHandle, time::MissedTickBehavior};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    filter::{LevelFilter, filter_fn},
+    fmt,
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
+
+use lines::WithTrace;
+use numbers::Numbers;
+use otlp::Sender;
+pub use otlp::{Otlp, Sampling};
+
+/// How long the end of the process waits for the collector.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What a log line looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,15 +42,90 @@ pub enum LogFormat {
     Json,
 }
 
+/// What is under way to a collector, if there is one. Ends with [`Telemetry::end`].
+#[derive(Default)]
+pub struct Telemetry {
+    spans: Option<SdkTracerProvider>,
+    numbers: Option<(Numbers, Duration)>,
+    sending: Option<JoinHandle<()>>,
+}
+
 /// Starts logging what `filter` lets through (a level, or `target=level` pairs; what cannot be read counts as `info`).
-/// Without a format it is pretty on a terminal and JSON elsewhere. A second call changes nothing.
-pub fn init(filter: &str, format: Option<LogFormat>) {
+/// Without a format it is pretty on a terminal and JSON elsewhere. With a collector, spans go there whatever the filter
+/// says; that needs a tokio runtime of several threads. A second call changes nothing.
+pub fn init(filter: &str, format: Option<LogFormat>, otlp: Option<&Otlp>) -> Telemetry {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let format = format.unwrap_or(if stderr().is_terminal() { LogFormat::Pretty } else { LogFormat::Json });
     let lines = match format {
-        LogFormat::Pretty => fmt::layer().with_writer(stderr).with_ansi(stderr().is_terminal()).boxed(),
-        LogFormat::Json => fmt::layer().with_writer(stderr).json().flatten_event(true).boxed(),
+        LogFormat::Pretty => {
+            let ansi = stderr().is_terminal();
+            let format = WithTrace { format: fmt::format().with_ansi(ansi), style: LogFormat::Pretty };
+            fmt::layer().with_writer(stderr).with_ansi(ansi).event_format(format).boxed()
+        }
+        LogFormat::Json => {
+            let format = WithTrace { format: fmt::format().json().flatten_event(true), style: LogFormat::Json };
+            fmt::layer().with_writer(stderr).json().event_format(format).boxed()
+        }
     };
-    // An error means that somebody listens already: a test, or an earlier call.
-    let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
+    let sender = otlp.map(Sender::new);
+    let both = otlp.zip(sender);
+    let spans = both.as_ref().filter(|(otlp, _)| otlp.traces);
+    let spans = spans.map(|(otlp, sender)| traces::provider(otlp, sender.clone()));
+    let exported = spans.as_ref().map(|spans| {
+        let ours = filter_fn(|metadata| metadata.is_span() && metadata.target().starts_with("nectr"));
+        tracing_opentelemetry::layer()
+            .with_tracer(traces::tracer(spans))
+            .with_location(false)
+            .with_threads(false)
+            .with_target(false)
+            .with_tracked_inactivity(false)
+            .with_filter(ours.with_max_level_hint(LevelFilter::INFO))
+    });
+    let registry = tracing_subscriber::registry().with(exported).with(lines.with_filter(filter));
+    if registry.try_init().is_err() {
+        // Somebody listens already: a test, or an earlier call.
+        return Telemetry::default();
+    }
+    let numbers = both.filter(|(otlp, _)| otlp.metrics);
+    let numbers = numbers.map(|(otlp, sender)| (Numbers::new(otlp, sender), otlp.interval));
+    Telemetry { spans, numbers, sending: None }
+}
+
+impl Telemetry {
+    /// Sends the numbers every now and then, if they are to be sent; `refresh` looks first at what nobody counts.
+    pub fn send_numbers<F, R>(&mut self, refresh: F)
+    where
+        F: Fn() -> R + Send + 'static,
+        R: Future<Output = ()> + Send,
+    {
+        let Some((numbers, interval)) = self.numbers.clone() else { return };
+        self.sending = Some(tokio::spawn(async move {
+            let mut beat = tokio::time::interval(interval);
+            beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                beat.tick().await;
+                refresh().await;
+                numbers.send().await;
+            }
+        }));
+    }
+
+    /// Sends what is left, in 2 s at most.
+    pub async fn end(self) {
+        if let Some(sending) = &self.sending {
+            sending.abort();
+        }
+        let spans = async {
+            if let Some(spans) = self.spans {
+                // It blocks. What it says was logged where it was sent.
+                let _ = tokio::task::spawn_blocking(move || spans.shutdown_with_timeout(FAREWELL)).await;
+            }
+        };
+        let numbers = async {
+            if let Some((numbers, _)) = &self.numbers {
+                numbers.send().await;
+            }
+        };
+        let _ = tokio::time::timeout(FAREWELL, async { tokio::join!(spans, numbers) }).await;
+    }
 }

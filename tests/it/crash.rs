@@ -186,6 +186,7 @@ pub struct Process {
     pub url: String,
     settings: Vec<(String, String)>,
     folder: tempfile::TempDir,
+    log: Option<std::fs::File>,
 }
 
 impl Process {
@@ -195,7 +196,35 @@ impl Process {
         // In production the bot's token comes from GITHUB_PAT alone, not from whoever is logged in on this machine.
         settings.push(("APP_ENV".into(), "production".into()));
         settings.push(("RUST_LOG".into(), "warn".into()));
-        Self { url: format!("http://{free}"), settings, folder: tempfile::tempdir().unwrap() }
+        Self { url: format!("http://{free}"), settings, folder: tempfile::tempdir().unwrap(), log: None }
+    }
+
+    /// The same with these settings.
+    pub fn with(mut self, settings: &[(&str, &str)]) -> Self {
+        for (name, value) in settings {
+            self.settings.retain(|(known, _)| known != name);
+            self.settings.push(((*name).to_owned(), (*value).to_owned()));
+        }
+        self
+    }
+
+    /// The same, keeping what it logs instead of passing it on.
+    pub fn logging(mut self) -> Self {
+        self.log = Some(std::fs::File::create(self.folder.path().join("log")).unwrap());
+        self
+    }
+
+    /// What it logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap()
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub async fn end(&self, mut running: Child) {
+        let pid = running.id().unwrap().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
+        let ended = timeout(Duration::from_secs(60), running.wait()).await.expect("nectr ends when it is told to");
+        assert!(ended.unwrap().success());
     }
 
     /// Starts it and waits until it is ready.
@@ -207,7 +236,7 @@ impl Process {
             .envs(self.settings.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::inherit())
+            .stderr(self.log.as_ref().map_or_else(Stdio::inherit, |log| log.try_clone().unwrap().into()))
             .kill_on_drop(true)
             .spawn()
             .unwrap();

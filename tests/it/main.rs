@@ -29,5 +29,6 @@ mod schema;
 mod sign_in;
 mod support;
 mod tasks;
+mod telemetry;
 mod throttle;
 mod workers;

@@ -1,8 +1,15 @@
 //! What Prometheus is told, and who may ask.
 
-use nectr::sandbox::http::{Request, Response};
+use nectr::sandbox::{
+    Sandbox,
+    http::{Request, Response},
+};
+use tokio::time::{Duration, interval};
 
-use crate::support::{T, nectr, nectr_with};
+use crate::{
+    crash::Process,
+    support::{self, Person, SHOP, T, database::Database, nectr, nectr_with},
+};
 
 async fn scrape(t: &T) -> Response {
     Request::get(format!("{}/metrics", t.url)).send().await.unwrap()
@@ -33,6 +40,7 @@ async fn what_happens_is_counted() {
             ("nectr_intake_seconds_count", 1.0),
             ("nectr_work_total{result=\"completed\",source=\"delivery\"}", 1.0),
             ("nectr_review_seconds_count", 1.0),
+            ("nectr_work_attempts_bucket{source=\"delivery\",le=\"1\"}", 1.0),
             ("nectr_github_requests_total{status=\"2xx\"}", 4.0),
         ] {
             let added = value(&after, series) - value(&before, series);
@@ -82,4 +90,51 @@ async fn in_production_without_a_token_only_this_machine_may_read() {
         assert_eq!(answer.json()["detail"], "Set METRICS_TOKEN to read metrics from another machine");
     })
     .await;
+}
+
+/// Scrapes until `series` is at least this.
+async fn grown(url: &str, series: &str, least: f64) -> String {
+    let mut beat = interval(Duration::from_millis(20));
+    loop {
+        beat.tick().await;
+        let text = Request::get(format!("{url}/metrics")).send().await.unwrap().text();
+        if value(&text, series) >= least {
+            return text;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_limit_is_counted_however_github_says_it_and_only_the_bots_is_watched() {
+    const LIMITED: &str = "nectr_github_requests_total{status=\"limited\"}";
+    let github = Sandbox::start().await.unwrap();
+    support::populate(&github);
+    let database = Database::fresh().await;
+    // A process of its own: other stories of this one count too.
+    let process = Process::new(&github, &database);
+    let running = process.start().await;
+    let octavia = Person::sign_in(&process.url, &github, "octavia").await;
+    let (bot, soon) = (github.token_of("nectr-bot"), chrono::Utc::now() + chrono::TimeDelta::hours(1));
+
+    // 200, and the limit is in the answer.
+    github.graphql_rate_limit(&bot, 0, soon);
+    octavia.connect(SHOP).await;
+    let text = grown(&process.url, LIMITED, 1.0).await;
+    assert!(value(&text, "nectr_github_rate_limit_remaining{resource=\"core\"}") > 1000.0, "{text}");
+
+    // What a person has left says nothing about the bot.
+    github.rate_limit(&github.token_of("octavia"), 17, soon);
+    assert_eq!(octavia.get("/api/v1/repos").await.status, 200);
+    let text = Request::get(format!("{}/metrics", process.url)).send().await.unwrap().text();
+    assert!(value(&text, "nectr_github_rate_limit_remaining{resource=\"core\"}") > 1000.0, "{text}");
+
+    // 403 with nothing left.
+    let before = value(&text, LIMITED);
+    github.rate_limit(&bot, 0, soon);
+    github.open_pull(SHOP, |pr| pr.author("sam").adds("src/price.rs", "fn price() {}\n"));
+    github.deliver_all().await;
+    let text = grown(&process.url, LIMITED, before + 1.0).await;
+    assert_eq!(value(&text, "nectr_github_rate_limit_remaining{resource=\"core\"}"), 0.0, "{text}");
+    process.end(running).await;
+    database.remove().await;
 }

@@ -4,6 +4,7 @@
 //! A story begins with [`nectr`]. It fails at its end on whatever it left behind: a review nobody read, a delivery that
 //! still waits, a request GitHub would have refused.
 
+pub mod collector;
 pub mod database;
 pub mod graph;
 pub mod neo4j;
