@@ -162,13 +162,7 @@ impl Store {
     }
 
     async fn due(&self, tx: &WriteTx, source: Source, and: &str) -> Result<Option<Candidate>, StoreError> {
-        let lock = if self.backend() == DbBackend::Postgres { "FOR UPDATE OF w SKIP LOCKED" } else { "" };
-        let sql = format!(
-            "SELECT w.id, w.due_at, w.repo_id, w.pr_number, w.status, w.attempts, w.fence FROM {} w \
-             WHERE w.due_at <= $1 {and} AND NOT EXISTS (SELECT 1 FROM lanes l WHERE l.repo_id = w.repo_id \
-             AND l.pr_number = w.pr_number AND l.until > $1) ORDER BY w.due_at, w.id LIMIT 1 {lock}",
-            source.table()
-        );
+        let sql = self.due_sql(source, and);
         let row = tx.query_one_raw(self.sql(&sql, [self.now().into()])).await?;
         row.map(|row| {
             Ok(Candidate {
@@ -183,6 +177,16 @@ impl Store {
             })
         })
         .transpose()
+    }
+
+    fn due_sql(&self, source: Source, and: &str) -> String {
+        let lock = if self.backend() == DbBackend::Postgres { "FOR UPDATE OF w SKIP LOCKED" } else { "" };
+        format!(
+            "SELECT w.id, w.due_at, w.repo_id, w.pr_number, w.status, w.attempts, w.fence FROM {} w \
+             WHERE w.due_at <= $1 {and} AND NOT EXISTS (SELECT 1 FROM lanes l WHERE l.repo_id = w.repo_id \
+             AND l.pr_number = w.pr_number AND l.until > $1) ORDER BY w.due_at, w.id LIMIT 1 {lock}",
+            source.table()
+        )
     }
 
     async fn note_lost(&self, tx: &WriteTx, candidate: &Candidate) -> Result<(), StoreError> {
@@ -320,4 +324,24 @@ pub(super) fn lease_micros() -> i64 {
 /// Text as both databases take it: PostgreSQL refuses NUL. Bounded, as it may quote an upstream.
 pub(crate) fn clean(text: &str) -> String {
     text.chars().take(2000).map(|c| if c == '\0' { '\u{fffd}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::store::users::testing::Fixture;
+
+    #[tokio::test]
+    async fn claiming_reads_an_index_of_what_is_due_however_much_was_ever_stored() {
+        let t = Fixture::new().await;
+        for (source, index) in [(Source::Delivery, "deliveries_due"), (Source::Task, "tasks_due")] {
+            let sql = format!("EXPLAIN QUERY PLAN {}", t.store.due_sql(source, ""));
+            let plan = t.store.read().query_all_raw(t.store.sql(&sql, [0_i64.into()])).await.unwrap();
+            let plan: Vec<String> = plan.iter().map(|step| step.try_get("", "detail").unwrap()).collect();
+            assert!(plan[0].starts_with(&format!("SEARCH w USING INDEX {index} (due_at<?")), "{plan:?}");
+            assert!(!plan.iter().any(|step| step.contains("SCAN") || step.contains("TEMP B-TREE")), "{plan:?}");
+        }
+    }
 }
