@@ -15,6 +15,7 @@ use sea_orm_migration::{
 pub use sea_orm_migration::{MigratorTrait, SchemaManager};
 
 mod graph0001_init;
+mod graph0002_history;
 mod m0001_init;
 mod m0002_knowledge;
 mod m0003_catch_up;
@@ -43,7 +44,7 @@ pub struct GraphMigrator;
 #[async_trait::async_trait]
 impl MigratorTrait for GraphMigrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(graph0001_init::Graph)]
+        vec![Box::new(graph0001_init::Graph), Box::new(graph0002_history::History)]
     }
 
     fn migration_table_name() -> DynIden {

@@ -68,6 +68,26 @@ pub struct Scan {
     pub scanned_at: DateTime<Utc>,
 }
 
+/// What the graph holds of a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// Which.
+    pub repo: RepoId,
+    /// Whether its files were built.
+    pub built: bool,
+    /// Until when everything that happened is known; none: its history never was.
+    pub history: Option<DateTime<Utc>>,
+}
+
+/// A pull request that the graph believes open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenPull {
+    /// Its number.
+    pub number: PrNumber,
+    /// Its head, if the files are known.
+    pub files_of: Option<CommitSha>,
+}
+
 /// One build: the difference between two generations of a repository's files, put in place as a whole.
 #[derive(Debug, Clone)]
 pub struct Build {

@@ -1,4 +1,4 @@
-//! What happened before: merged pull requests, page by page, and issues.
+//! What happened before: pull requests, page by page, and issues.
 //!
 //! GitHub gives up on questions that are too much for it, at a size nobody can know beforehand. Then less is asked for
 //! at a time, so that a large repository only takes longer.
@@ -6,11 +6,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{
-    GitHubError, HistoryPage,
+    GitHubError, HistoryPage, Listed,
     bot::Bot,
     call::Call,
     graphql::{About, repeated},
@@ -25,24 +25,26 @@ use crate::domain::{
 const HISTORY: &str = include_str!("queries/history.graphql");
 const OPEN_ISSUES: &str = include_str!("queries/open_issues.graphql");
 const ISSUES: &str = include_str!("queries/issues.graphql");
+const PULLS: &str = include_str!("queries/pulls.graphql");
 /// Sizes of a page to fall back to. GitHub was seen to give up on 100 pull requests and to answer 25.
 const SMALLER: [u8; 3] = [50, 25, 10];
 /// GitHub's maximum of rows.
 const MOST: u8 = 100;
-/// Issues in one question.
-const ISSUES_AT_ONCE: usize = 100;
+/// Issues or pull requests in one question.
+const AT_ONCE: usize = 100;
 
 /// One page; see [`Bot::history`].
 pub(super) async fn page(
     bot: &Bot<'_>,
     repo: &RepoRef,
+    listed: Listed,
     after: Option<&str>,
     count: u8,
 ) -> Result<HistoryPage, GitHubError> {
     let mut size = count.clamp(1, MOST);
     loop {
         let smaller = SMALLER.into_iter().find(|smaller| *smaller < size);
-        match (attempt(bot, repo, after, size).await, smaller) {
+        match (attempt(bot, repo, listed, after, size).await, smaller) {
             (Ok((_, true)) | Err(GitHubError::Unavailable(_)), Some(smaller)) => size = smaller,
             (Ok((page, _)), _) => return Ok(page),
             (Err(error), _) => return Err(error),
@@ -54,14 +56,20 @@ pub(super) async fn page(
 async fn attempt(
     bot: &Bot<'_>,
     repo: &RepoRef,
+    listed: Listed,
     after: Option<&str>,
     size: u8,
 ) -> Result<(HistoryPage, bool), GitHubError> {
+    let (states, by): (&[_], _) = match listed {
+        Listed::MergedAndOpen => (&["MERGED", "OPEN"], "CREATED_AT"),
+        Listed::LatelyMerged => (&["MERGED"], "UPDATED_AT"),
+        Listed::Open => (&["OPEN"], "CREATED_AT"),
+    };
     let variables = json!({
-        "owner": repo.name.owner(), "name": repo.name.name(), "first": size, "after": after,
+        "owner": repo.name.owner(), "name": repo.name.name(), "states": states, "by": by, "first": size, "after": after,
     });
-    let told = bot.ask::<History>(Call::graphql(HISTORY, &variables, repo.name.to_string())).await?;
-    let (History { repository: Some(Pulls { pulls, .. }) }, troubles) = told.about(repo)? else {
+    let told = bot.ask::<Named<Pulls>>(Call::graphql(HISTORY, &variables, repo.name.to_string())).await?;
+    let (Named { repository: Some(Pulls { pulls, .. }) }, troubles) = told.about(repo)? else {
         return Err(GitHubError::NotFound { what: repo.name.to_string() });
     };
     let rows = pulls.nodes.unwrap_or_default();
@@ -86,7 +94,7 @@ async fn attempt(
 /// See [`Bot::open_issues`].
 pub(super) async fn open_issues(bot: &Bot<'_>, repo: &RepoRef) -> Result<Vec<IssueFact>, GitHubError> {
     let variables = json!({"owner": repo.name.owner(), "name": repo.name.name()});
-    let told = bot.ask::<OpenIssues>(Call::graphql(OPEN_ISSUES, &variables, repo.name.to_string())).await?;
+    let told = bot.ask::<Named<Open>>(Call::graphql(OPEN_ISSUES, &variables, repo.name.to_string())).await?;
     let (open, _) = told.about(repo)?;
     let rows = open.repository.and_then(|repository| repository.issues.nodes).unwrap_or_default();
     Ok(rows.into_iter().flatten().map(IssueFact::from).collect())
@@ -94,31 +102,51 @@ pub(super) async fn open_issues(bot: &Bot<'_>, repo: &RepoRef) -> Result<Vec<Iss
 
 /// See [`Bot::issues`].
 pub(super) async fn issues(bot: &Bot<'_>, repo: &RepoRef, numbers: &[i64]) -> Result<Vec<IssueFact>, GitHubError> {
-    // What is no number of an issue would spoil the whole question.
-    let mut numbers: Vec<i64> = numbers.iter().copied().filter(|n| (1..=i64::from(i32::MAX)).contains(n)).collect();
-    numbers.sort_unstable();
-    numbers.dedup();
-    let mut found = Vec::new();
-    for some in numbers.chunks(ISSUES_AT_ONCE) {
-        let mut variables = json!({"owner": repo.name.owner(), "name": repo.name.name()});
-        for (at, number) in some.iter().enumerate() {
-            variables[format!("x{at}")] = Value::from(*number);
-        }
-        let question = Call::graphql(&repeated(ISSUES, some.len()), &variables, repo.name.to_string());
-        let (told, troubles) = bot.ask::<Issues>(question).await?.about(repo)?;
-        if troubles.too_much() {
-            return Err(troubles.refusal(repo));
-        }
-        let rows = told.each.unwrap_or_default().into_values().flatten().map(IssueFact::from);
-        found.extend(rows.filter(|fact| fact.issue.repo == repo.id));
-    }
+    let rows: Vec<Issue> = numbered(bot, repo, ISSUES, numbers.iter().copied()).await?;
+    let mut found: Vec<_> = rows.into_iter().map(IssueFact::from).filter(|fact| fact.issue.repo == repo.id).collect();
     found.sort_by_key(|fact| fact.issue.number);
     Ok(found)
 }
 
+/// See [`Bot::pulls`].
+pub(super) async fn pulls(bot: &Bot<'_>, repo: &RepoRef, numbers: &[PrNumber]) -> Result<Vec<PullFact>, GitHubError> {
+    let rows: Vec<Pull> = numbered(bot, repo, PULLS, numbers.iter().map(|number| number.0)).await?;
+    let mut found: Vec<_> = rows.into_iter().map(PullFact::from).collect();
+    found.sort_by_key(|fact| fact.number.0);
+    Ok(found)
+}
+
+/// The things that there are of these numbers.
+async fn numbered<T: DeserializeOwned>(
+    bot: &Bot<'_>,
+    repo: &RepoRef,
+    question: &str,
+    numbers: impl Iterator<Item = i64>,
+) -> Result<Vec<T>, GitHubError> {
+    // What is no number of an issue or pull request would spoil the whole question.
+    let mut numbers: Vec<i64> = numbers.filter(|number| (1..=i64::from(i32::MAX)).contains(number)).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    let mut found = Vec::new();
+    for some in numbers.chunks(AT_ONCE) {
+        let mut variables = json!({"owner": repo.name.owner(), "name": repo.name.name()});
+        for (at, number) in some.iter().enumerate() {
+            variables[format!("x{at}")] = Value::from(*number);
+        }
+        let question = Call::graphql(&repeated(question, some.len()), &variables, repo.name.to_string());
+        let (told, troubles) = bot.ask::<Each<T>>(question).await?.about(repo)?;
+        if troubles.too_much() {
+            return Err(troubles.refusal(repo));
+        }
+        found.extend(told.each.into_iter().flatten().filter_map(|(_, row)| row));
+    }
+    Ok(found)
+}
+
+/// One repository, and what was asked of it.
 #[derive(Deserialize)]
-struct History {
-    repository: Option<Pulls>,
+struct Named<R> {
+    repository: Option<R>,
 }
 
 #[derive(Deserialize)]
@@ -130,11 +158,6 @@ struct Pulls {
 }
 
 #[derive(Deserialize)]
-struct OpenIssues {
-    repository: Option<Open>,
-}
-
-#[derive(Deserialize)]
 struct Open {
     #[serde(rename = "databaseId")]
     id: i64,
@@ -142,24 +165,24 @@ struct Open {
 }
 
 #[derive(Deserialize)]
-struct Issues {
+struct Each<T> {
     repository: Option<Id>,
-    each: Option<HashMap<String, Option<Issue>>>,
+    each: Option<HashMap<String, Option<T>>>,
 }
 
-impl About for History {
+impl About for Named<Pulls> {
     fn repository(&self) -> Option<i64> {
         self.repository.as_ref().map(|repository| repository.id)
     }
 }
 
-impl About for OpenIssues {
+impl About for Named<Open> {
     fn repository(&self) -> Option<i64> {
         self.repository.as_ref().map(|repository| repository.id)
     }
 }
 
-impl About for Issues {
+impl<T> About for Each<T> {
     fn repository(&self) -> Option<i64> {
         self.repository.as_ref().map(|repository| repository.id)
     }
@@ -197,6 +220,7 @@ struct PageInfo {
 struct Pull {
     number: i64,
     title: String,
+    state: String,
     updated_at: DateTime<Utc>,
     merged_at: Option<DateTime<Utc>>,
     head_ref_oid: String,
@@ -258,7 +282,11 @@ impl From<Pull> for PullFact {
             title: pull.title,
             author,
             bot,
-            state: PrState::Merged,
+            state: match pull.state.as_str() {
+                "MERGED" => PrState::Merged,
+                "OPEN" => PrState::Open,
+                _ => PrState::Closed,
+            },
             head: CommitSha(pull.head_ref_oid),
             updated_at: pull.updated_at,
             merged_at: pull.merged_at,

@@ -8,15 +8,15 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Bot, GitHubError, HistoryPage, KeyFiles, Tree,
+    Bot, GitHubError, HistoryPage, KeyFiles, Listed, Tree,
     call::Call,
     client::PER_PAGE,
     graphql::{About, Troubles, repeated},
     history, tree, wire,
 };
 use crate::domain::{
-    RepoName, RepoRef,
-    graph::{Contributor, IssueFact},
+    PrNumber, RepoName, RepoRef,
+    graph::{Contributor, IssueFact, PullFact},
     profile::Statistics,
 };
 
@@ -33,11 +33,22 @@ impl Bot<'_> {
         tree::read(self, repo, reference).await
     }
 
-    /// Merged pull requests, latest first by when they were opened, up to `count` (at most 100) in one call; fewer where
-    /// GitHub finds that too much at once. `after` is the previous page's `next`. A pull request of more than 100 files
-    /// comes without any: half of them would be worse than none.
-    pub async fn history(&self, repo: &RepoRef, after: Option<&str>, count: u8) -> Result<HistoryPage, GitHubError> {
-        history::page(self, repo, after, count).await
+    /// Pull requests, latest first, up to `count` (at most 100) in one call; fewer where GitHub finds that too much at
+    /// once. `after` is the previous page's `next`. A pull request of more than 100 files comes without any: half of them
+    /// would be worse than none.
+    pub async fn history(
+        &self,
+        repo: &RepoRef,
+        listed: Listed,
+        after: Option<&str>,
+        count: u8,
+    ) -> Result<HistoryPage, GitHubError> {
+        history::page(self, repo, listed, after, count).await
+    }
+
+    /// These pull requests by number, without their files, in one call for each 100; those that do not exist are left out.
+    pub async fn pulls(&self, repo: &RepoRef, numbers: &[PrNumber]) -> Result<Vec<PullFact>, GitHubError> {
+        history::pulls(self, repo, numbers).await
     }
 
     /// The open issues, most recently updated first, at most 100, in one call.

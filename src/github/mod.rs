@@ -41,8 +41,8 @@ mod tests;
 pub use bot::Bot;
 pub use error::{BoxError, GitHubError};
 pub use types::{
-    Account, ChangedPulls, HistoryPage, Hook, HookReport, Issue, KeyFiles, NewComment, PostedReview, PullSummary,
-    Record, RecordedAttempt, Repository, Tree,
+    Account, ChangedPulls, HistoryPage, Hook, HookReport, Issue, KeyFiles, Listed, NewComment, PostedReview,
+    PullSummary, Record, RecordedAttempt, Repository, Tree,
 };
 pub use user::User;
 

@@ -155,10 +155,21 @@ pub struct Tree {
     pub files: Vec<TreeFile>,
 }
 
+/// Which pull requests are listed, and in which order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listed {
+    /// Merged and open ones, those opened last first: an order that stands still while pages are turned.
+    MergedAndOpen,
+    /// Merged ones, those first that something happened to last.
+    LatelyMerged,
+    /// Open ones, those opened last first.
+    Open,
+}
+
 /// One page of what happened before, latest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HistoryPage {
-    /// Merged pull requests, with their files (the first 100 of each) and the issues they close.
+    /// Pull requests, with their files (the first 100 of each) and the issues they close.
     pub pulls: Vec<PullFact>,
     /// The issues that these pull requests close.
     pub issues: Vec<IssueFact>,

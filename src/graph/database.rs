@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use tokio::{sync::OnceCell, time::timeout};
 
 use super::{CodeGraph, GraphError};
 use crate::domain::{
     RepoId,
     graph::{
-        Answer, Build, Contributor, FileMap, FileRow, IssueFact, IssueRef, PullFact, Question, RepositoryFact, Scan,
+        Answer, Build, Contributor, FileMap, FileRow, Held, IssueFact, IssueRef, OpenPull, PullFact, Question,
+        RepositoryFact, Scan,
     },
 };
 use crate::store::{Store, StoreError, graph::GraphStore};
@@ -103,6 +105,18 @@ impl CodeGraph for Database {
 
     async fn forget_repository(&self, repo: RepoId) -> Result<(), GraphError> {
         self.within(LONG, async |graph| graph.forget_repository(repo).await).await
+    }
+
+    async fn held(&self, repo: Option<RepoId>) -> Result<Vec<Held>, GraphError> {
+        self.within(QUICK, async |graph| graph.held(repo).await).await
+    }
+
+    async fn history_learned(&self, repo: RepoId, until: DateTime<Utc>) -> Result<(), GraphError> {
+        self.within(PATIENT, async |graph| graph.history_learned(repo, until).await).await
+    }
+
+    async fn open_pulls(&self, repo: RepoId) -> Result<Vec<OpenPull>, GraphError> {
+        self.within(PATIENT, async |graph| graph.open_pulls(repo).await).await
     }
 
     async fn ask(&self, question: &Question) -> Result<Answer, GraphError> {

@@ -11,12 +11,14 @@ pub mod tree;
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use tokio::sync::Mutex;
 
 use crate::domain::{
     RepoId,
     graph::{
-        Answer, Build, Contributor, FileMap, FileRow, IssueFact, IssueRef, PullFact, Question, RepositoryFact, Scan,
+        Answer, Build, Contributor, FileMap, FileRow, Held, IssueFact, IssueRef, OpenPull, PullFact, Question,
+        RepositoryFact, Scan,
     },
     retry::Retry,
 };
@@ -30,6 +32,10 @@ pub enum GraphError {
     /// It answered, and the answer was no.
     #[error("the code graph refused: {0}")]
     Refused(String),
+    /// It answered that it will serve nobody, or not us, until somebody sets it up differently: a wrong password, a
+    /// database that does not exist or may only be read.
+    #[error("the code graph is not usable as it is set up: {0}")]
+    Misconfigured(String),
     /// The graph holds another generation of these files than the difference starts from.
     #[error("the code graph has changed meanwhile")]
     Outdated,
@@ -40,6 +46,8 @@ impl GraphError {
     pub fn retry(&self) -> Retry {
         match self {
             Self::Unavailable(_) => Retry::Park(Duration::from_secs(15)),
+            // The graph, not the work: somebody has to mend it.
+            Self::Misconfigured(_) => Retry::Park(Duration::from_secs(300)),
             Self::Refused(_) | Self::Outdated => Retry::Count,
         }
     }
@@ -81,6 +89,15 @@ pub trait CodeGraph: Send + Sync {
 
     /// Forgets everything about a repository, and people of whom nothing else is known. Interrupted, it is to be repeated.
     async fn forget_repository(&self, repo: RepoId) -> Result<(), GraphError>;
+
+    /// What is held of one repository, or of all of them. Who is not named has nothing.
+    async fn held(&self, repo: Option<RepoId>) -> Result<Vec<Held>, GraphError>;
+
+    /// Remembers that everything that happened in a repository until `until` was learned.
+    async fn history_learned(&self, repo: RepoId, until: DateTime<Utc>) -> Result<(), GraphError>;
+
+    /// The pull requests that it believes open, by number.
+    async fn open_pulls(&self, repo: RepoId) -> Result<Vec<OpenPull>, GraphError>;
 
     /// Answers everything a review wants to know.
     async fn ask(&self, question: &Question) -> Result<Answer, GraphError>;

@@ -13,12 +13,14 @@
 //! that are times are microseconds since 1970; `hunks` are pairs of first line and count, one after the other; `file` and
 //! `number` stand for both ends of the relationship in the index that finds a file's latest pull requests.
 //!
-//! Bookkeeping has labels of its own: `Scan` (one for each repository: the last finished build), `Absent` (a second label of
+//! Bookkeeping has labels of its own: `Scan` (one for each repository: the last finished build, and until when
+//! its history is known), `Absent` (a second label of
 //! files that are touched but not in the tree), `Forgotten` (issues that never come back). Needs Neo4j 5.23 or later.
 
 mod ask;
 mod build;
 mod files;
+mod held;
 mod learn;
 mod schema;
 mod server;
@@ -36,7 +38,8 @@ use super::{CodeGraph, GraphError};
 use crate::domain::{
     RepoId,
     graph::{
-        Answer, Build, Contributor, FileMap, FileRow, IssueFact, IssueRef, PullFact, Question, RepositoryFact, Scan,
+        Answer, Build, Contributor, FileMap, FileRow, Held, IssueFact, IssueRef, OpenPull, PullFact, Question,
+        RepositoryFact, Scan,
     },
 };
 
@@ -117,6 +120,18 @@ impl CodeGraph for Neo4j {
 
     async fn forget_repository(&self, repo: RepoId) -> Result<(), GraphError> {
         learn::forget_repository(&self.server, repo).await
+    }
+
+    async fn held(&self, repo: Option<RepoId>) -> Result<Vec<Held>, GraphError> {
+        held::held(&self.server, repo).await
+    }
+
+    async fn history_learned(&self, repo: RepoId, until: DateTime<Utc>) -> Result<(), GraphError> {
+        held::history_learned(&self.server, repo, until).await
+    }
+
+    async fn open_pulls(&self, repo: RepoId) -> Result<Vec<OpenPull>, GraphError> {
+        held::open_pulls(&self.server, repo).await
     }
 
     async fn ask(&self, question: &Question) -> Result<Answer, GraphError> {

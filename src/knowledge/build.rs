@@ -37,7 +37,6 @@ pub(super) async fn run(
         return Err(Trouble::gone(repo));
     }
     let tree = read(&bot, &repository).await?;
-    let first = known.is_none();
     let built = known.as_ref().is_none_or(|scan| scan.tree != tree.sha);
     app.store.still_mine(lease).await?;
     if built {
@@ -46,7 +45,7 @@ pub(super) async fn run(
         let fact = RepositoryFact { repo: repository.repo, default_branch: repository.default_branch };
         graph.name_repository(&fact).await?;
     }
-    history(app, installation, repo, first).await?;
+    history(app, graph, installation, repo).await?;
     Ok(Outcome::completed(if built { "graph_built" } else { "unchanged" }))
 }
 
@@ -125,12 +124,17 @@ fn difference(
     }
 }
 
-/// Has what happened before learned once: after the first build of this graph, and as long as it has not come to its end.
-async fn history(app: &App, installation: InstallationId, repo: &RepoRef, first: bool) -> Result<(), Trouble> {
+/// Has what happened before learned, if this graph does not know it and nobody is about to tell it.
+async fn history(
+    app: &App,
+    graph: &dyn CodeGraph,
+    installation: InstallationId,
+    repo: &RepoRef,
+) -> Result<(), Trouble> {
+    let known = graph.held(Some(repo.id)).await?.iter().any(|held| held.history.is_some());
     let key = app.task_key(TaskKind::History, repo.id);
     let waits = app.store.latest_task(TaskKind::History, &key).await?.is_some_and(|task| task.finished_at.is_none());
-    let done = app.store.last_completed(TaskKind::History, &key).await?.is_some();
-    if first || !(waits || done) {
+    if !(known || waits) {
         app.inbox.enqueue(task(app, TaskKind::History, installation, repo)).await?;
     }
     Ok(())

@@ -62,7 +62,7 @@ pub async fn put_off(app: &App, repo: &RepoRef, payload: serde_json::Value) -> R
         Ok(()) => Ok(Outcome::completed("learned")),
         Err(error) => {
             // One asks for all: a graph that is away must not keep every worker waiting for it, one fact at a time.
-            if let (GraphError::Unavailable(_), Retry::Park(wait)) = (&error, error.retry()) {
+            if let Retry::Park(wait) = error.retry() {
                 app.store.hold_back(TaskKind::Learn, wait).await?;
             }
             Err(Trouble::from(error).into())

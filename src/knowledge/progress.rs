@@ -45,8 +45,19 @@ pub(super) async fn of(app: &App, kind: TaskKind, repo: &RepoRef) -> Result<Prog
         // The sweep is going to ask for it.
         return Ok(Progress { stage: Stage::Queued, finished_at, error: None });
     };
-    let (stage, error) = standing(task, repo);
+    let (stage, error) = match standing(task, repo) {
+        // Somebody emptied the graph, or put another one in its place. The sweep is going to ask for it.
+        (Stage::Done, _) if kind == TaskKind::Graph && !is_built(app, repo).await => (Stage::Queued, None),
+        standing => standing,
+    };
     Ok(Progress { stage, finished_at, error })
+}
+
+/// Whether the graph holds a repository's files. Who cannot tell has not lost them.
+async fn is_built(app: &App, repo: &RepoRef) -> bool {
+    let Some(graph) = &app.graph else { return true };
+    let held = async { graph.ready().await?.held(Some(repo.id)).await };
+    held.await.map_or(true, |held| held.iter().any(|held| held.built))
 }
 
 /// How a task stands, and what went wrong if it failed.

@@ -124,6 +124,7 @@ impl Reason {
     pub(super) fn of(error: &GraphError) -> Self {
         match error {
             GraphError::Unavailable(_) => Self::GraphAway,
+            GraphError::Misconfigured(_) => Self::GraphSetUp,
             GraphError::Refused(_) => Self::GraphRefused,
             GraphError::Outdated => Self::Overtaken,
         }

@@ -56,10 +56,10 @@ pub(super) fn is_skipped(path: &str) -> bool {
         || folders::above(path).position(|folder| SHOWN.contains(&folder)).is_some_and(|at| depth(path) > at + 2)
 }
 
-/// The files whose contents [`super::analyse`] wants to see, most telling first, at most [`MAX_KEY_FILES`], none above
-/// [`MAX_KEY_FILE`]. Vendored and generated folders hold none.
+/// The files whose contents [`super::analyse`] wants to see, most telling first, at most [`MAX_KEY_FILES`], none too long
+/// ([`longest`]). Vendored and generated folders hold none.
 pub fn key_files(tree: &[ScanFile]) -> Vec<String> {
-    let files = tree.iter().filter(|file| (1..=MAX_KEY_FILE).contains(&file.size));
+    let files = tree.iter().filter(|file| (1..=longest(&file.path)).contains(&file.size));
     let mut files: Vec<_> = files
         .filter_map(|file| Some((kind(&file.path).filter(|kind| *kind < Kind::Lock)?, file.path.as_str())))
         .map(|(kind, path)| (place(kind, path), kind, path))
@@ -72,6 +72,11 @@ pub fn key_files(tree: &[ScanFile]) -> Vec<String> {
         *kind != Kind::Ci || ci <= MAX_CI
     });
     files.into_iter().take(MAX_KEY_FILES).map(|(_, _, path)| path.to_owned()).collect()
+}
+
+/// Most bytes of the file at `path` that are read. Of owners as many as GitHub reads: it honours them all.
+pub(super) fn longest(path: &str) -> i64 {
+    if owners::PLACES.contains(&path) { owners::MAX_FILE as i64 - 1 } else { MAX_KEY_FILE }
 }
 
 /// Whether a change to this file should be followed by another scan.

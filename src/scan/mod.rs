@@ -40,7 +40,7 @@ pub struct ScanFile {
     pub size: i64,
 }
 
-/// Longest key file that is read, in bytes.
+/// Longest key file that is read, in bytes. Only CODEOWNERS may be longer ([`owners::MAX_FILE`]).
 pub const MAX_KEY_FILE: i64 = 256 * 1024;
 
 /// Most key files that are read.
@@ -87,7 +87,7 @@ pub fn analyse(reading: &Reading) -> Profile {
     ] {
         learn(&project, &mut draft);
     }
-    let code_owners = code_owners(&project, &mut draft);
+    let code_owners = code_owners(reading, &project, &mut draft);
     let layout = keys::layout(&reading.tree).into_iter().take(draft::MAX_ENTRIES).map(|(folder, files)| {
         format!("{} ({files} {})", text::shown(folder), if files == 1 { "file" } else { "files" })
     });
@@ -110,9 +110,21 @@ pub fn analyse(reading: &Reading) -> Profile {
     }
 }
 
+/// Whether anybody may own files. Then [`Profile::code_owners`] is missing only if the file could not be read.
+pub fn has_owners(tree: &[ScanFile]) -> bool {
+    tree.iter().any(|file| owners::PLACES.contains(&file.path.as_str()))
+}
+
 /// The text of CODEOWNERS, from the first of its places: GitHub never looks at the others.
-fn code_owners(project: &Project<'_>, draft: &mut Draft) -> Option<String> {
+fn code_owners(reading: &Reading, project: &Project<'_>, draft: &mut Draft) -> Option<String> {
     let path = owners::PLACES.into_iter().find(|path| project.has(path))?;
+    let size = reading.tree.iter().find(|file| file.path == path).map_or(0, |file| file.size);
+    if size > keys::longest(path) {
+        draft.trouble(&format!("{path}: too long, GitHub ignores it"));
+    }
+    if !(1..=keys::longest(path)).contains(&size) {
+        return Some(String::new());
+    }
     let text = project.text(path);
     if text.is_none() {
         draft.trouble(&format!("{path}: could not be read"));

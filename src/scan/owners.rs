@@ -9,7 +9,7 @@ use globset::{Candidate, Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 pub const PLACES: [&str; 3] = [".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS"];
 
 /// GitHub ignores larger files; it says so in its documentation ("must be under 3 MB in size").
-const MAX_FILE: usize = 3 * 1024 * 1024;
+pub const MAX_FILE: usize = 3 * 1024 * 1024;
 
 /// Most lines with a pattern. A file with more is ignored: half of it would name the wrong people.
 const MAX_RULES: usize = 10_000;

@@ -26,7 +26,7 @@ impl<'a> Project<'a> {
             texts: reading
                 .texts
                 .iter()
-                .filter(|(path, text)| !keys::is_skipped(path) && text.len() as i64 <= super::MAX_KEY_FILE)
+                .filter(|(path, text)| !keys::is_skipped(path) && text.len() as i64 <= keys::longest(path))
                 .map(|(path, text)| (path.as_str(), text.as_str()))
                 .collect(),
         }

@@ -199,6 +199,21 @@ fn owners_are_those_of_the_first_place_even_if_it_cannot_be_read() {
 }
 
 #[test]
+fn owners_are_read_as_long_as_github_reads_them_and_an_empty_file_is_no_trouble() {
+    let owners = |size: i64| [ScanFile { path: "CODEOWNERS".to_owned(), size }];
+    for (size, read) in [(0, false), (1, true), (MAX_KEY_FILE + 1, true), (3 << 20, false)] {
+        assert_eq!(!key_files(&owners(size)).is_empty(), read, "{size}");
+    }
+    let long = format!("{}* @a\n", "# words\n".repeat(100_000));
+    let text = format!("-- CODEOWNERS --\n{long}-- docs/CODEOWNERS --\n* @third\n");
+    assert_eq!(analyse(&reading(&text)).code_owners, Some(long));
+    let profile = analyse(&reading("-- CODEOWNERS --\n-- docs/CODEOWNERS --\n* @third\n"));
+    assert_eq!((profile.code_owners.as_deref(), profile.troubles.len()), (Some(""), 0));
+    let profile = analyse(&Reading { tree: owners(3 << 20).to_vec(), ..reading("") });
+    assert_eq!((profile.code_owners.as_deref(), profile.troubles.len()), (Some(""), 1));
+}
+
+#[test]
 fn what_was_not_read_stays_a_trouble() {
     let reading = Reading { troubles: vec!["the tree was cut".to_owned()], ..reading("-- Cargo.toml --\noops\n") };
     assert_eq!(analyse(&reading).troubles, ["the tree was cut", "Cargo.toml: not valid TOML (line 1)"]);

@@ -133,18 +133,23 @@ impl Store {
     }
 
     /// Connected repositories for which a kind of task has to be asked for, under the `key` they have for it: it never
-    /// was, or the last one ended without having learned anything (dead, or GitHub did not show the repository) and it is
-    /// time to look again. The longer that goes on, the rarer: after an hour at first, once a day in the end.
+    /// was, or what it made is not there (any more) as far as `made` can tell, or the last one ended without having made
+    /// anything (dead, or GitHub did not show the repository) and it is time to look again. The longer that goes on, the
+    /// rarer: after an hour at first, once a day in the end.
     pub async fn unlearned(
         &self,
         kind: TaskKind,
         key: impl Fn(RepoId) -> String,
+        made: impl Fn(RepoId) -> bool,
     ) -> Result<Vec<(InstallationId, RepoRef)>, StoreError> {
-        let sql = "SELECT key, CASE WHEN status = 'dead' OR outcome = 'gone' THEN finished_at END AS in_vain_at \
-                   FROM tasks WHERE id IN (SELECT MAX(id) FROM tasks WHERE kind = $1 AND status <> 'ignored' GROUP BY key)";
+        let sql = "SELECT key, finished_at, status = 'dead' OR COALESCE(outcome, '') = 'gone' AS in_vain FROM tasks \
+                   WHERE id IN (SELECT MAX(id) FROM tasks WHERE kind = $1 AND status <> 'ignored' GROUP BY key)";
         let rows = self.read().query_all_raw(self.sql(sql, [kind.as_str().into()])).await?;
-        let last = rows.iter().map(|row| Ok((row.try_get("", "key")?, row.try_get("", "in_vain_at")?)));
-        let last = last.collect::<Result<HashMap<String, Option<i64>>, DbErr>>()?;
+        let last = rows.iter().map(|row| {
+            let finished: Option<i64> = row.try_get("", "finished_at")?;
+            Ok((row.try_get("", "key")?, (finished, row.try_get("", "in_vain")?)))
+        });
+        let last = last.collect::<Result<HashMap<String, (Option<i64>, bool)>, DbErr>>()?;
         let sql = "SELECT MIN(id) AS id, repo_id, repo, MAX(connected_at) AS connected_at FROM installations \
                    WHERE state = 'active' GROUP BY repo_id, repo";
         let now = self.now();
@@ -153,8 +158,9 @@ impl Store {
             let repo = RepoId(row.try_get("", "repo_id")?);
             let due = match last.get(&key(repo)) {
                 None => true,
-                Some(None) => false,
-                Some(Some(in_vain)) => {
+                Some((None, _)) => false,
+                Some((Some(_), false)) => !made(repo),
+                Some((Some(in_vain), true)) => {
                     let connected: Option<i64> = row.try_get("", "connected_at")?;
                     now - in_vain >= (in_vain - connected.unwrap_or(*in_vain)).clamp(HOUR, 24 * HOUR)
                 }
@@ -166,6 +172,21 @@ impl Store {
             }
         }
         Ok(missing)
+    }
+
+    /// Has work of a kind tried again, with all its attempts, that has been dead for an hour; not what is older than two
+    /// weeks, of which nobody believes any more that it will ever succeed. Returns how much that is.
+    pub async fn revive(&self, kind: TaskKind) -> Result<u64, StoreError> {
+        let now = self.now();
+        let tx = self.begin(Lane::Work).await?;
+        let sql = "UPDATE tasks SET status = 'queued', attempts = 0, due_at = $2, finished_at = NULL, last_error = NULL \
+                   WHERE id IN (SELECT MAX(id) FROM tasks WHERE kind = $1 AND status = 'dead' AND finished_at <= $3 \
+                   AND received_at >= $4 GROUP BY key) \
+                   AND NOT EXISTS (SELECT 1 FROM tasks t WHERE t.kind = $1 AND t.key = tasks.key AND t.due_at IS NOT NULL)";
+        let values: [Value; 4] = [kind.as_str().into(), now.into(), (now - HOUR).into(), (now - 14 * 24 * HOUR).into()];
+        let revived = tx.execute_raw(self.sql(sql, values)).await?.rows_affected();
+        tx.commit().await?;
+        Ok(revived)
     }
 
     /// Keeps how far a running task has come, in place of its arguments: the next attempt is given this.

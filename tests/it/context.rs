@@ -1,7 +1,8 @@
 //! What a review tells from what the project knows: only what helps, and nothing of it decides.
 
 use nectr::{
-    domain::RepoId,
+    domain::{InstallationId, RepoId, task::TaskKind},
+    inbox::NewTask,
     sandbox::{Failure, Pr, Review},
 };
 
@@ -87,6 +88,38 @@ async fn the_owners_are_those_of_the_default_branch_and_never_the_author() {
         assert_eq!(known(&review), ["- `acme/core` owns these files."]);
     })
     .await;
+}
+
+#[tokio::test]
+async fn owners_from_a_long_file_count_and_stay_when_it_cannot_be_read_again() {
+    nectr(async |t| {
+        let owners = format!("{}*.rs @acme/core\n", "# words\n".repeat(80_000));
+        t.github.repo(SHOP).file(".github/CODEOWNERS", &owners).file("src/price.rs", OLD);
+        let octavia = t.connected().await;
+        t.settle().await;
+        let pr = t.open_pull(|pr| pr.modifies("src/price.rs", OLD, NEW));
+        t.settle().await;
+        assert_eq!(known(&t.take_review(pr)), ["- `acme/core` owns these files."]);
+
+        let contents = "GET /repos/*/*/contents/*/*";
+        t.github.fail_times(9, contents, Failure::Status(500, String::new()));
+        t.app.inbox.enqueue(scan_of_the_shop(t).await).await.unwrap();
+        t.work().await;
+        t.github.recover();
+        let profile = octavia.see("/api/v1/repos/acme/shop/profile").await;
+        assert_eq!(profile["troubles"][1], ".github/CODEOWNERS: could not be read", "{profile}");
+        let pr = t.open_pull(|pr| pr.adds("src/tax.rs", NEW));
+        t.settle().await;
+        assert_eq!(known(&t.take_review(pr)), ["- `acme/core` owns these files."]);
+    })
+    .await;
+}
+
+async fn scan_of_the_shop(t: &T) -> NewTask {
+    let repo = t.app.store.connected_repository(RepoId(t.github.repo_id(SHOP))).await.unwrap().unwrap();
+    let key = t.app.task_key(TaskKind::Scan, repo.id);
+    let (kind, installation, payload) = (TaskKind::Scan, InstallationId::OPERATOR, serde_json::json!({}));
+    NewTask { kind, key, installation, repo, number: None, payload }
 }
 
 #[tokio::test]

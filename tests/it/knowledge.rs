@@ -3,6 +3,7 @@
 mod again;
 mod builds;
 mod facts;
+mod missed;
 mod outage;
 mod routes;
 

@@ -124,6 +124,10 @@ impl From<GraphError> for Problem {
     fn from(error: GraphError) -> Self {
         match error {
             GraphError::Unavailable(_) => RescanError::Unreachable.into(),
+            GraphError::Misconfigured(_) => {
+                tracing::warn!(%error, "the code graph was asked in vain");
+                RescanError::Unreachable.into()
+            }
             GraphError::Refused(_) | GraphError::Outdated => Self::internal(error),
         }
     }

@@ -3,8 +3,11 @@
 
 use super::*;
 use crate::{
-    domain::graph::{Contributor, IssueFact, IssueRef},
-    github::HistoryPage,
+    domain::{
+        graph::{Contributor, IssueFact, IssueRef},
+        pull_request::PrState,
+    },
+    github::{HistoryPage, Listed},
 };
 
 fn numbers(page: &HistoryPage) -> Vec<i64> {
@@ -34,13 +37,13 @@ async fn history_is_read_page_by_page_with_files_authors_and_the_issues_that_wer
         sandbox.delete_user("gone");
     })
     .await;
-    let first = github.bot().history(&repo, None, 2).await.unwrap();
-    assert_eq!(numbers(&first), [5, 3], "latest first, merged ones only");
+    let first = github.bot().history(&repo, Listed::MergedAndOpen, None, 2).await.unwrap();
+    assert_eq!(numbers(&first), [5, 3], "latest first, without those that came to nothing");
     assert_eq!((first.pulls[0].author.as_str(), first.pulls[0].bot), ("ghost", false));
     assert_eq!((first.pulls[1].author.as_str(), first.pulls[1].bot), ("dependabot[bot]", true));
     let next = first.next.expect("there is one more");
 
-    let last = github.bot().history(&repo, Some(&next), 2).await.unwrap();
+    let last = github.bot().history(&repo, Listed::MergedAndOpen, Some(&next), 2).await.unwrap();
     assert_eq!((numbers(&last), last.next.as_deref()), (vec![2], None));
     let pull = &last.pulls[0];
     assert!(pull.merged_at.is_some());
@@ -57,6 +60,31 @@ async fn history_is_read_page_by_page_with_files_authors_and_the_issues_that_wer
 }
 
 #[tokio::test]
+async fn open_pull_requests_are_listed_too_and_any_can_be_looked_at_by_number() {
+    let (sandbox, github, repo) = sandbox(|sandbox| {
+        let pulls = ["one", "two", "three", "four"].map(|title| {
+            sandbox.open_pull("acme/api", |pr| pr.title(title).author("sam").adds(&format!("{title}.rs"), "x\n"))
+        });
+        sandbox.merge(pulls[1]);
+        sandbox.close(pulls[2]);
+        sandbox.merge(pulls[0]);
+        sandbox.open_issue("acme/api", "sam", "five");
+    })
+    .await;
+    let page = github.bot().history(&repo, Listed::Open, None, 100).await.unwrap();
+    assert_eq!((numbers(&page), page.pulls[0].state), (vec![4], PrState::Open));
+    assert_eq!(page.pulls[0].files.as_ref().unwrap()[0].path, "four.rs");
+    let page = github.bot().history(&repo, Listed::LatelyMerged, None, 100).await.unwrap();
+    assert_eq!(numbers(&page), [1, 2], "by when something happened to them");
+
+    let numbers: Vec<_> = [4, 3, 99, 5, 1, 1, 0, -1].map(PrNumber).to_vec();
+    let found = github.bot().pulls(&repo, &numbers).await.unwrap();
+    let found: Vec<_> = found.iter().map(|pull| (pull.number.0, pull.state, pull.files.is_some())).collect();
+    let states = [(1, PrState::Merged, false), (3, PrState::Closed, false), (4, PrState::Open, false)];
+    assert_eq!((found, sandbox.unknown_calls()), (states.to_vec(), vec![]));
+}
+
+#[tokio::test]
 async fn half_the_files_of_a_huge_pull_request_are_worse_than_none() {
     let (_sandbox, github, repo) = sandbox(|sandbox| {
         for files in [100, 101] {
@@ -66,7 +94,7 @@ async fn half_the_files_of_a_huge_pull_request_are_worse_than_none() {
         }
     })
     .await;
-    let page = github.bot().history(&repo, None, 100).await.unwrap();
+    let page = github.bot().history(&repo, Listed::MergedAndOpen, None, 100).await.unwrap();
     let files: Vec<_> = page.pulls.iter().map(|pull| pull.files.as_ref().map(Vec::len)).collect();
     assert_eq!(files, [None, Some(100)]);
 }
@@ -80,12 +108,12 @@ async fn what_is_too_much_for_github_is_asked_for_in_smaller_pages() {
     })
     .await;
     sandbox.largest_page(Some(25));
-    let page = github.bot().history(&repo, None, 100).await.unwrap();
+    let page = github.bot().history(&repo, Listed::MergedAndOpen, None, 100).await.unwrap();
     assert_eq!((page.pulls.len(), page.next.is_some()), (25, true));
     assert_eq!(sandbox.count("POST /graphql"), 3, "100, 50, 25");
 
     sandbox.largest_page(Some(5));
-    let error = github.bot().history(&repo, None, 100).await.unwrap_err();
+    let error = github.bot().history(&repo, Listed::MergedAndOpen, None, 100).await.unwrap_err();
     assert!(matches!(error, GitHubError::Unavailable(_)), "{error:?}");
     assert_eq!(sandbox.count("POST /graphql"), 7, "and 10 is the end of it");
 }
@@ -181,14 +209,17 @@ async fn a_name_that_belongs_to_another_repository_by_now_is_not_found() {
     .await;
     let old = RepoRef { id: RepoId(sandbox.repo_id("acme/old")), ..repo.clone() };
     for error in [
-        github.bot().history(&old, None, 10).await.unwrap_err(),
+        github.bot().history(&old, Listed::MergedAndOpen, None, 10).await.unwrap_err(),
         github.bot().open_issues(&old).await.unwrap_err(),
         github.bot().issues(&old, &[1]).await.unwrap_err(),
         github.bot().key_files(&old, "HEAD", &[]).await.unwrap_err(),
     ] {
         assert!(matches!(&error, GitHubError::NotFound { what } if what == "acme/api"), "{error:?}");
     }
-    assert!(github.bot().history(&repo, None, 10).await.is_ok(), "the one that has the name now");
+    assert!(
+        github.bot().history(&repo, Listed::MergedAndOpen, None, 10).await.is_ok(),
+        "the one that has the name now"
+    );
 
     let hidden = RepoRef { id: RepoId(1), name: RepoName::parse("acme/secret").unwrap() };
     sandbox.repo("acme/secret").private();
@@ -271,7 +302,7 @@ async fn the_question_is_sent_where_graphql_is() {
 /// A merged pull request as GraphQL writes it.
 fn node(number: i64) -> Value {
     json!({
-        "number": number, "title": "Oil it", "updatedAt": "2026-01-01T00:00:00Z", "mergedAt": "2026-01-01T00:00:00Z",
+        "number": number, "title": "Oil it", "state": "MERGED", "updatedAt": "2026-01-01T00:00:00Z", "mergedAt": "2026-01-01T00:00:00Z",
         "headRefOid": SHA, "author": null, "files": {"pageInfo": {"hasNextPage": false}, "nodes": [{"path": "a.rs"}]},
         "closingIssuesReferences": {"nodes": [null]},
     })
@@ -287,11 +318,11 @@ async fn rows_that_github_gave_up_on_are_asked_for_again_and_left_out_only_at_th
     let limits = json!([{"type": "RESOURCE_LIMITS_EXCEEDED", "path": ["repository", "pullRequests", "nodes", 0]}]);
     let some = history(json!([null, node(8)]), limits.clone());
     let (fake, github) = told(200, some).await;
-    let page = github.bot().history(&api(), None, 100).await.unwrap();
+    let page = github.bot().history(&api(), Listed::MergedAndOpen, None, 100).await.unwrap();
     assert_eq!((numbers(&page), fake.seen().len()), (vec![8], 4), "100, 50, 25, 10");
 
     let (_fake, github) = told(200, history(json!([null, null]), limits)).await;
-    let error = github.bot().history(&api(), None, 10).await.unwrap_err();
+    let error = github.bot().history(&api(), Listed::MergedAndOpen, None, 10).await.unwrap_err();
     assert!(matches!(error, GitHubError::Unavailable(_)), "{error:?}");
 }
 
@@ -302,7 +333,7 @@ async fn files_that_could_not_be_read_are_not_taken_for_none() {
     without["closingIssuesReferences"] = Value::Null;
     let trouble = json!([{"message": "Forbidden here", "path": ["repository", "pullRequests", "nodes", 0, "files"]}]);
     let (_fake, github) = told(200, history(json!([without, node(8)]), trouble)).await;
-    let page = github.bot().history(&api(), None, 100).await.unwrap();
+    let page = github.bot().history(&api(), Listed::MergedAndOpen, None, 100).await.unwrap();
     assert_eq!((&page.pulls[0].files, &page.pulls[0].closes), (&None, &None), "keep what is known");
     assert_eq!(page.pulls[1].closes, Some(vec![]), "an issue nobody may see");
 }

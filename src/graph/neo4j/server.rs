@@ -52,6 +52,7 @@ impl From<neo4rs::Error> for Failure {
     fn from(error: neo4rs::Error) -> Self {
         use neo4rs::Error as E;
         let refused = |reason: String| Self::Final(GraphError::Refused(short(&reason)));
+        let misconfigured = |reason: String| Self::Final(GraphError::Misconfigured(short(&reason)));
         match &error {
             E::Neo4j(answer) => match (answer.code(), answer.kind()) {
                 ("Neo.TransientError.General.DatabaseUnavailable", _) => Self::UNAVAILABLE,
@@ -68,17 +69,17 @@ impl From<neo4rs::Error> for Failure {
                 )
                 | (_, Neo4jErrorKind::Transient) => Self::Conflict(short(&error.to_string())),
                 (_, Neo4jErrorKind::Client(Neo4jClientErrorKind::TransactionTerminated)) => Self::UNAVAILABLE,
-                (code, _) => refused(format!("{code}: {}", answer.message())),
+                (code, _) => Self::Final(refusal(code, answer.message())),
             },
             E::AuthenticationError(reason) if is_about_credentials(reason) => {
-                refused(format!("Neo4j does not let us in (NEO4J_USERNAME, NEO4J_PASSWORD): {reason}"))
+                misconfigured(format!("Neo4j does not let us in (NEO4J_USERNAME, NEO4J_PASSWORD): {reason}"))
             }
             E::InvalidConfig
             | E::UrlParseError(_)
             | E::UnsupportedScheme(_)
             | E::InvalidDnsName(_)
             | E::UnsupportedVersion(..)
-            | E::ProtocolMismatch(_) => refused(format!("this is no Neo4j to talk to: {error}")),
+            | E::ProtocolMismatch(_) => misconfigured(format!("this is no Neo4j to talk to: {error}")),
             E::DeserializationError(_) | E::ConversionError => refused(format!("Neo4j answered strangely: {error}")),
             E::StringTooLong | E::MapTooBig | E::BytesTooBig | E::ListTooLong => refused(error.to_string()),
             _ => {
@@ -87,6 +88,20 @@ impl From<neo4rs::Error> for Failure {
             }
         }
     }
+}
+
+/// What the server's refusal means: there is something wrong with what it was told, or with the server.
+fn refusal(code: &str, message: &str) -> GraphError {
+    let of_the_server = code.starts_with("Neo.ClientError.Security.")
+        || matches!(
+            code,
+            "Neo.ClientError.Database.DatabaseNotFound"
+                | "Neo.ClientError.Database.IllegalAliasChain"
+                | "Neo.ClientError.General.ForbiddenOnReadOnlyDatabase"
+                | "Neo.ClientError.Cluster.NotALeader"
+        );
+    let reason = short(&format!("{code}: {message}"));
+    if of_the_server { GraphError::Misconfigured(reason) } else { GraphError::Refused(reason) }
 }
 
 /// neo4rs calls every refusal of a connection this, also one for want of memory, and keeps only the message.
@@ -242,4 +257,28 @@ pub(super) fn map<const N: usize>(entries: [(&str, BoltType); N]) -> BoltType {
 /// A list, as a row for UNWIND.
 pub(super) fn list<const N: usize>(entries: [BoltType; N]) -> BoltType {
     entries.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::retry::Retry;
+
+    #[test]
+    fn what_somebody_has_to_mend_is_waited_for_and_what_is_wrong_with_a_statement_is_not() {
+        for code in [
+            "Neo.ClientError.Security.Unauthorized",
+            "Neo.ClientError.Security.Forbidden",
+            "Neo.ClientError.Security.CredentialsExpired",
+            "Neo.ClientError.Database.DatabaseNotFound",
+            "Neo.ClientError.General.ForbiddenOnReadOnlyDatabase",
+        ] {
+            assert_eq!(refusal(code, "no").retry(), Retry::Park(Duration::from_secs(300)), "{code}");
+        }
+        for code in ["Neo.ClientError.Statement.SyntaxError", "Neo.ClientError.Statement.TypeError", ""] {
+            assert_eq!(refusal(code, "no").retry(), Retry::Count, "{code}");
+        }
+        let login = neo4rs::Error::AuthenticationError("The client is unauthorized".to_owned());
+        assert_eq!(GraphError::from(Failure::from(login)).retry(), Retry::Park(Duration::from_secs(300)));
+    }
 }

@@ -175,7 +175,7 @@ impl GraphStore {
 
     /// Forgets everything about a repository, a table at a time.
     pub async fn forget_repository(&self, repo: RepoId) -> Result<(), StoreError> {
-        for table in ["touches", "closes", "pulls", "issues", "contributors", "files", "repositories"] {
+        for table in ["touches", "closes", "pulls", "issues", "contributors", "histories", "files", "repositories"] {
             let tx = self.begin(repo).await?;
             let sql = format!("DELETE FROM graph_{table} WHERE repo_id = $1");
             tx.execute_raw(self.store.sql(&sql, [repo.0.into()])).await?;

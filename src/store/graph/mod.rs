@@ -9,6 +9,7 @@
 
 mod ask;
 mod build;
+mod held;
 mod learn;
 mod look;
 #[cfg(test)]

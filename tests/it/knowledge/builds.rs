@@ -303,11 +303,11 @@ async fn history_is_learned_once() {
         rescan(t, &octavia).await;
         t.work().await;
         assert_eq!(t.github.count("GET /repos/*/*/contributors"), 0);
-        // A second connection of the same repository learns nothing new either.
+        // A second connection only looks what was missed, should nobody have listened before.
         let ada = t.sign_in("ada").await;
         ada.connect(SHOP).await;
         t.settle().await;
-        assert_eq!(t.github.count("GET /repos/*/*/contributors"), 0);
+        assert_eq!(t.github.count("GET /repos/*/*/contributors"), 1);
         assert_eq!(paths(&ada).await.len(), 5);
     })
     .await;
@@ -358,9 +358,10 @@ async fn a_repository_connected_when_there_was_nothing_to_learn_for_is_learned_l
     let t = world.start(&[]).await;
     let octavia = t.sign_in("octavia").await;
     assert_eq!(state(&octavia, "graph").await["status"], "queued");
-    assert_eq!(study::catch_up(&t.app).await.unwrap(), 1);
+    assert_eq!(study::catch_up(&t.app).await.unwrap(), 2, "the files and the history");
     assert_eq!(study::catch_up(&t.app).await.unwrap(), 0);
     t.settle().await;
+    assert_eq!(study::catch_up(&t.app).await.unwrap(), 0);
     assert_eq!(paths(&octavia).await.len(), 4);
     t.shut_down().await;
     world.database.remove().await;

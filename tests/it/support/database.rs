@@ -48,6 +48,21 @@ impl Database {
         store
     }
 
+    /// The code graph is lost, with everything in it. Nobody may be using it.
+    pub async fn lose_graph(&self) {
+        if self.is_postgres() {
+            let tables = ["repositories", "files", "pulls", "touches", "issues", "closes", "contributors", "histories"];
+            let tables = tables.map(|table| format!("graph_{table}")).join(", ");
+            return execute(&self.url, &format!("TRUNCATE {tables}")).await;
+        }
+        let file = self.url.trim_start_matches("sqlite://").replace("nectr.db", "nectr-graph.db");
+        for end in ["", "-wal", "-shm"] {
+            // The latter two are only there while it is used.
+            let gone = std::fs::remove_file(format!("{file}{end}"));
+            assert!(gone.is_ok() || !end.is_empty(), "{gone:?}");
+        }
+    }
+
     /// Takes a PostgreSQL database away again.
     pub async fn remove(&self) {
         if let (true, Ok(server)) = (self.is_postgres(), std::env::var("TEST_DATABASE_URL")) {
