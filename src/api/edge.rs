@@ -71,14 +71,6 @@ impl<E: Endpoint> Endpoint for Inside<E> {
             route = known.map_or("unknown", |path| path.pattern()),
             request_id = id,
             trace_id = trace_id(request.headers()).filter(|_| !receiving),
-            guid = tracing::field::Empty,
-            event = tracing::field::Empty,
-            action = tracing::field::Empty,
-            repository = tracing::field::Empty,
-            pull_request = tracing::field::Empty,
-            delivery = tracing::field::Empty,
-            status = tracing::field::Empty,
-            otel.status_code = tracing::field::Empty,
         );
         // Whoever can reach the receiver could put whatever they like into a trace of ours.
         if !receiving {
@@ -106,17 +98,15 @@ impl<E: Endpoint> Endpoint for Inside<E> {
                 problem.answer(&id)
             });
             tracing::debug!(status = response.status().as_u16(), "answered");
+            trace::tell("status", i64::from(response.status().as_u16()));
+            if response.status().is_server_error() {
+                trace::failed();
+            }
             response
         }
-        .instrument(span.clone())
+        .instrument(span)
         .await;
 
-        if trace::is_exported(&span) {
-            span.record("status", response.status().as_u16());
-            if response.status().is_server_error() {
-                span.record("otel.status_code", "ERROR");
-            }
-        }
         if receiving {
             metrics().received(response.status().as_u16(), started.elapsed());
         }

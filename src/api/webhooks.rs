@@ -162,10 +162,7 @@ async fn settle(app: &App, incoming: Incoming, body: Bytes) -> Result<Answer, Pr
         remember_state(app, &event).await;
     }
     let (Accepted::New(id) | Accepted::Requeued(id) | Accepted::Duplicate(id)) = accepted;
-    let span = tracing::Span::current();
-    if trace::is_exported(&span) {
-        span.record("delivery", id.0);
-    }
+    trace::tell("delivery", id.0);
     let answer = Answer::new(accepted, ignored, &incoming, &event);
     seen.status = answer.status();
     learn(app, seen).await;
@@ -174,20 +171,19 @@ async fn settle(app: &App, incoming: Incoming, body: Bytes) -> Result<Answer, Pr
 
 /// Says on the request's span which delivery it is. Only once it is proven: what anybody sends is not repeated.
 fn describe(incoming: &Incoming, event: &Event) {
-    let span = tracing::Span::current();
-    if !trace::is_exported(&span) {
+    if !trace::is_on() {
         return;
     }
-    span.record("guid", incoming.guid.as_str());
-    span.record("event", &incoming.event);
+    trace::tell("guid", incoming.guid.as_str().to_owned());
+    trace::tell("event", incoming.event.clone());
     if let Some(action) = event.action() {
-        span.record("action", action);
+        trace::tell("action", action.to_owned());
     }
     if let Some(repo) = event.repo() {
-        span.record("repository", repo.name.to_string());
+        trace::tell("repository", repo.name.to_string());
     }
     if let Some(number) = number(event) {
-        span.record("pull_request", number.0);
+        trace::tell("pull_request", number.0);
     }
 }
 

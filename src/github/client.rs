@@ -19,7 +19,7 @@ use octocrab::{AuthState, Octocrab, OctocrabBuilder};
 use rustls::crypto::{CryptoProvider, ring};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
-use tracing::{Instrument, field::Empty};
+use tracing::Instrument;
 use url::{Origin, Url};
 
 use super::{
@@ -33,7 +33,10 @@ use super::{
 };
 use crate::{
     domain::Clock,
-    telemetry::metrics::{Asked as How, metrics},
+    telemetry::{
+        metrics::{Asked as How, metrics},
+        trace,
+    },
 };
 
 /// Until a connection stands.
@@ -122,27 +125,28 @@ impl Client {
         token: Option<(&TokenKey, &HeaderValue)>,
         known: Option<&Remembered>,
     ) -> Result<Answer, GitHubError> {
-        let (method, route) = (&call.method, call.route());
-        let span = tracing::info_span!("github", %method, %route, status = Empty, otel.status_code = Empty);
-        let mut status = None;
-        let exchanged = self.exchange(call, token.map(|(_, bearer)| bearer), known, &mut status);
-        let judged = exchanged.instrument(span.clone()).await.and_then(|answer| {
-            self.judge(call, token.map(|(key, _)| key), known.is_some(), &answer)?;
-            Ok(answer)
-        });
-        if let Some(status) = status {
-            span.record("status", status);
-        }
-        let asked = match (&judged, status) {
-            (Err(GitHubError::RateLimited { .. }), _) => How::Limited,
-            (_, Some(status)) => How::Answered(status),
-            (_, None) => How::Unanswered,
+        let span = tracing::info_span!("github", method = %call.method, route = call.route());
+        let asking = async {
+            let mut status = None;
+            let bearer = token.map(|(_, bearer)| bearer);
+            let judged = self.exchange(call, bearer, known, &mut status).await.and_then(|answer| {
+                self.judge(call, token.map(|(key, _)| key), known.is_some(), &answer)?;
+                Ok(answer)
+            });
+            if let Some(status) = status {
+                trace::tell("status", i64::from(status));
+            }
+            if judged.is_err() {
+                trace::failed();
+            }
+            metrics().asked_github(match (&judged, status) {
+                (Err(GitHubError::RateLimited { .. }), _) => How::Limited,
+                (_, Some(status)) => How::Answered(status),
+                (_, None) => How::Unanswered,
+            });
+            judged
         };
-        if judged.is_err() {
-            span.record("otel.status_code", "ERROR");
-        }
-        metrics().asked_github(asked);
-        judged
+        asking.instrument(span).await
     }
 
     /// Every row of a listing. `call` asks for one page, counted from 1.

@@ -27,7 +27,7 @@ pub async fn handle(app: &App, claimed: Claimed) -> Result<Outcome, Failure> {
             // No wildcard arm: a new event must be placed.
             match event {
                 Event::PullRequest(event) => {
-                    pull_request::handle(app, claimed.lease, claimed.installation, event).await
+                    pull_request::handle(app, claimed.lease, claimed.installation, claimed.received_at, event).await
                 }
                 Event::Issue(event) => issue::handle(app, claimed.installation, event).await,
                 Event::Ping(_) => Ok(Outcome::completed("pong")),
@@ -38,7 +38,15 @@ pub async fn handle(app: &App, claimed: Claimed) -> Result<Outcome, Failure> {
             task::handle(
                 app,
                 claimed.lease,
-                task::Task { id, installation: claimed.installation, kind, repo, number, payload },
+                task::Task {
+                    id,
+                    installation: claimed.installation,
+                    made_at: claimed.received_at,
+                    kind,
+                    repo,
+                    number,
+                    payload,
+                },
             )
             .await
         }

@@ -1,5 +1,7 @@
 //! Pull requests: review, remember, forget, and tell the code graph what was seen.
 
+use chrono::{DateTime, Utc};
+
 use crate::{
     app::App,
     domain::{
@@ -14,19 +16,21 @@ use crate::{
         outcome::{Failure, Outcome},
         work::Lease,
     },
+    telemetry::metrics::metrics,
 };
 
 pub(super) async fn handle(
     app: &App,
     lease: Lease,
     installation: InstallationId,
+    received_at: DateTime<Utc>,
     event: PullRequestEvent,
 ) -> Result<Outcome, Failure> {
     match event.kind {
         PullRequestEventKind::Reviewable => {
             let number = event.pull.number;
             let request = review::Request { repo: event.repo, number, hint: Some(event.pull), again: None };
-            review(app, lease, installation, &request).await
+            review(app, lease, installation, received_at, &request).await
         }
         PullRequestEventKind::Edited => remember(app, installation, &event).await,
         PullRequestEventKind::Closed => {
@@ -40,14 +44,18 @@ pub(super) async fn handle(
     }
 }
 
-/// Reviews, and passes on what was learned on the way.
+/// Reviews, and passes on what was learned on the way. `asked_at`: when the delivery came or the task was made.
 pub(super) async fn review(
     app: &App,
     lease: Lease,
     installation: InstallationId,
+    asked_at: DateTime<Utc>,
     request: &review::Request,
 ) -> Result<Outcome, Failure> {
     let ended = review::run(app, lease, request).await?;
+    if ended.outcome.code == "reviewed" {
+        metrics().reviewed(app.clock.now() - asked_at);
+    }
     if let Some(fact) = ended.learned {
         knowledge::pull(app, installation, &request.repo, fact).await?;
     }

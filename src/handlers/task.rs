@@ -1,5 +1,7 @@
 //! Tasks: what people and nectr itself asked for.
 
+use chrono::{DateTime, Utc};
+
 use super::pull_request;
 use crate::{
     accounts,
@@ -16,6 +18,7 @@ use crate::{
 pub(super) struct Task {
     pub id: TaskId,
     pub installation: InstallationId,
+    pub made_at: DateTime<Utc>,
     pub kind: String,
     pub repo: Option<RepoRef>,
     pub number: Option<PrNumber>,
@@ -35,7 +38,7 @@ pub(super) async fn handle(app: &App, lease: Lease, task: Task) -> Result<Outcom
             let number = task.number.ok_or_else(|| unknown(&task.kind))?;
             let again = task.payload["force"].as_bool().unwrap_or(false).then_some(task.id);
             let request = review::Request { repo, number, hint: None, again };
-            pull_request::review(app, lease, installation, &request).await
+            pull_request::review(app, lease, installation, task.made_at, &request).await
         }
         TaskKind::CatchUp => accounts::catch_up::run(app, installation).await,
         TaskKind::Look => {
@@ -44,7 +47,7 @@ pub(super) async fn handle(app: &App, lease: Lease, task: Task) -> Result<Outcom
             }
             let hint: PullHint = serde_json::from_value(task.payload).map_err(|_| unknown(&task.kind))?;
             let request = review::Request { repo, number: hint.number, hint: Some(hint), again: None };
-            pull_request::review(app, lease, installation, &request).await
+            pull_request::review(app, lease, installation, task.made_at, &request).await
         }
         TaskKind::Graph | TaskKind::History | TaskKind::Issues | TaskKind::Scan => {
             let Some(repo) = present(app, installation, repo).await? else { return Ok(DISCONNECTED) };

@@ -10,11 +10,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chrono::{DateTime, Utc};
-
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, Span, field::Empty};
+use tracing::{Instrument, Span};
 
 use super::Inbox;
 use crate::{
@@ -23,7 +21,7 @@ use crate::{
         Store, StoreError,
         lease::End,
         outcome::{Failure, Outcome},
-        work::{Claimed, LEASE, Lease, Source, Work},
+        work::{Claimed, LEASE, Lease, Work},
     },
     telemetry::{metrics::metrics, trace},
 };
@@ -111,7 +109,7 @@ impl Workers {
     }
 
     async fn try_it(&self, claimed: Claimed, shutdown: &CancellationToken) {
-        let (lease, received_at, started) = (claimed.lease, claimed.received_at, Instant::now());
+        let (lease, started) = (claimed.lease, Instant::now());
         let attempts = i32::try_from(claimed.attempts).unwrap_or(i32::MAX);
         let end = match self.attend(claimed, shutdown).await {
             Attended::HandBack => End::HandedBack,
@@ -121,7 +119,7 @@ impl Workers {
             }
             Attended::Ended(Err(Failure::Fenced)) => {
                 tracing::warn!(source = lease.source.as_str(), id = lease.id, "lease lost, stopped");
-                Span::current().record("outcome", "fenced");
+                trace::tell("outcome", "fenced");
                 return;
             }
             Attended::Ended(Err(Failure::Again { retry, error })) => {
@@ -133,33 +131,7 @@ impl Workers {
             }
         };
         self.record(lease, &end).await;
-        self.note(lease, attempts, &end, received_at, started.elapsed());
-    }
-
-    fn note(&self, lease: Lease, attempts: i32, end: &End, received_at: DateTime<Utc>, took: Duration) {
-        let span = Span::current();
-        let result = match end {
-            End::Finished { status, outcome } => {
-                span.record("outcome", outcome.as_str());
-                metrics().work_attempts.with_label_values(&[lease.source.as_str()]).observe(attempts.into());
-                if lease.source == Source::Delivery && outcome == "reviewed" {
-                    let age = (self.inbox.clock().now() - received_at).to_std().unwrap_or_default();
-                    metrics().review_seconds.observe(age.as_secs_f64());
-                }
-                status.as_str()
-            }
-            End::Failed { .. } => "failed",
-            End::Parked { .. } => "parked",
-            End::HandedBack => "handed_back",
-        };
-        match end {
-            End::Finished { .. } => {}
-            End::Failed { error, .. } | End::Parked { error, .. } => {
-                span.record("outcome", result).record("error", error.as_str()).record("otel.status_code", "ERROR");
-            }
-            End::HandedBack => drop(span.record("outcome", result)),
-        }
-        metrics().worked(lease.source.as_str(), result, took);
+        note(lease, attempts, &end, started.elapsed());
     }
 
     /// Runs the handler while keeping the lease alive.
@@ -206,6 +178,30 @@ impl Workers {
     }
 }
 
+/// Counts how an attempt ended, and says it on its span.
+fn note(lease: Lease, attempts: i32, end: &End, took: Duration) {
+    let result = match end {
+        End::Finished { status, outcome } => {
+            trace::tell("outcome", outcome.clone());
+            metrics().work_attempts.with_label_values(&[lease.source.as_str()]).observe(attempts.into());
+            status.as_str()
+        }
+        End::Failed { .. } => "failed",
+        End::Parked { .. } => "parked",
+        End::HandedBack => "handed_back",
+    };
+    match end {
+        End::Finished { .. } => {}
+        End::HandedBack => trace::tell("outcome", result),
+        End::Failed { error, .. } | End::Parked { error, .. } => {
+            trace::tell("outcome", result);
+            trace::tell("error", error.clone());
+            trace::failed();
+        }
+    }
+    metrics().worked(lease.source.as_str(), result, took);
+}
+
 /// What one attempt is seen by. However many it takes, they belong to the trace the work was handed in with: it ends where
 /// its effect does.
 fn attempt(claimed: &Claimed) -> Span {
@@ -223,9 +219,6 @@ fn attempt(claimed: &Claimed) -> Span {
         attempt = attempts,
         repository = repo.map(|repo| tracing::field::display(&repo.name)),
         pull_request = number.map(|number| number.0),
-        outcome = Empty,
-        error = Empty,
-        otel.status_code = Empty,
     );
     if let Some(trace) = trace {
         trace::continue_kept(&span, trace);

@@ -28,6 +28,7 @@ pub async fn run(app: Handle, shutdown: CancellationToken) {
 }
 
 /// One round. What fails is logged and tried in the next.
+#[tracing::instrument(name = "sweep", skip_all)]
 pub async fn once(app: &Handle) {
     match accounts::connect::reconcile(app).await {
         Ok(0) => {}

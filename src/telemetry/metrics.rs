@@ -24,7 +24,7 @@ pub struct Metrics {
     pub work_seconds: HistogramVec,
     /// How many attempts work took that ended well, by `source`.
     pub work_attempts: HistogramVec,
-    /// Seconds from a delivery's arrival to the end of its work, for deliveries that were reviewed.
+    /// Seconds from a delivery's arrival (or from when a review was asked for) until the review is posted.
     pub review_seconds: Histogram,
     /// Requests to GitHub by `status`: `2xx`, `3xx`, `4xx`, `5xx`, `limited` (whatever status GitHub says it with), or
     /// `none` where no answer arrived, or not all of it.
@@ -86,7 +86,7 @@ impl Metrics {
             )?,
             review_seconds: add.histogram(
                 "review_seconds",
-                "From a delivery's arrival to the end of its work, for those that were reviewed.",
+                "From a delivery's arrival to its posted review.",
                 &SLOW,
             )?,
             github_requests: add.counters("github_requests_total", "Requests to GitHub, by answer.", &["status"])?,
@@ -152,6 +152,11 @@ impl Metrics {
     pub fn worked(&self, source: &str, result: &str, took: Duration) {
         self.work.with_label_values(&[source, result]).inc();
         self.work_seconds.with_label_values(&[source]).observe(took.as_secs_f64());
+    }
+
+    /// Notes a review that is posted, this long after it was asked for. Clocks of replicas may differ: never less than 0.
+    pub fn reviewed(&self, after: chrono::TimeDelta) {
+        self.review_seconds.observe(after.to_std().unwrap_or_default().as_secs_f64());
     }
 
     /// Notes a request to GitHub.

@@ -4,9 +4,9 @@
 
 use http::HeaderMap;
 use opentelemetry::{
-    Context,
+    Context, Value,
     propagation::{Extractor, TextMapPropagator},
-    trace::{SpanContext, TraceContextExt},
+    trace::{SpanContext, Status, TraceContextExt},
 };
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing::Span;
@@ -35,10 +35,20 @@ pub fn current() -> Option<String> {
     span.is_valid().then(text)
 }
 
-/// Whether this span is one that is exported. To write a field on a span that others only print costs more than all of
-/// intake's own bookkeeping, so the receiver asks first.
-pub fn is_exported(span: &Span) -> bool {
-    span.context().span().span_context().is_valid()
+/// Says something about the span we are in, to the collector alone: a field on a span that is also printed costs more than
+/// all of intake's own bookkeeping, and every line of the log would repeat it.
+pub fn tell(key: &'static str, value: impl Into<Value>) {
+    Span::current().set_attribute(key, value);
+}
+
+/// Says that what the span we are in stands for went wrong.
+pub fn failed() {
+    Span::current().set_status(Status::error(""));
+}
+
+/// Whether anybody is told.
+pub fn is_on() -> bool {
+    here().is_some()
 }
 
 /// The trace and span a log line is written in; none where nothing is traced.

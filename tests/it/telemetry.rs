@@ -62,7 +62,7 @@ async fn rest(url: &str) {
 
 /// The one span that this is true of.
 #[track_caller]
-fn one<'a>(spans: &'a [Span], wanted: impl Fn(&Span) -> bool) -> &'a Span {
+fn one(spans: &[Span], wanted: impl Fn(&Span) -> bool) -> &Span {
     let found: Vec<_> = spans.iter().filter(|span| wanted(span)).collect();
     assert_eq!(found.len(), 1, "{found:#?}\namong {:#?}", spans.iter().map(|span| &span.name).collect::<Vec<_>>());
     found[0]
@@ -95,6 +95,7 @@ async fn one_trace_goes_from_a_delivery_to_its_review_and_no_secret_is_in_it() {
     let pr = a_reviewed_pull(&github).await;
     rest(&process.url).await;
     let list = octavia.see("/api/v1/deliveries?event=pull_request").await;
+    let stored = octavia.see(&format!("/api/v1/deliveries/{}", list["items"][0]["id"])).await;
     let asked = Request::get(format!("{}/health/live", process.url)).header("traceparent", &traceparent());
     assert_eq!(asked.send().await.unwrap().status, 200);
     process.end(running).await;
@@ -151,15 +152,16 @@ async fn one_trace_goes_from_a_delivery_to_its_review_and_no_secret_is_in_it() {
     assert_eq!((called.parent.as_str(), called.name.as_str()), (THEIR_SPAN, "GET /health/live"));
 
     // What is stored: the sender's word beside ours.
-    let id = list["items"][0]["id"].as_i64().unwrap();
-    assert_eq!(id.to_string(), intake.get("delivery"), "{list}");
+    assert_eq!(stored["id"].to_string(), intake.get("delivery"), "{stored}");
+    assert_eq!(stored["headers"]["traceparent"], traceparent());
+    assert_eq!(stored["headers"]["nectr-traceparent"], format!("00-{}-{}-01", intake.trace, intake.id));
 
     // Log lines name the span they were written in.
     let log = process.log();
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let done = lines.iter().find(|line| line["message"] == "done" && line["source"] == "delivery").unwrap();
     assert_eq!((&done["trace_id"], &done["span_id"]), (&attempt.trace.as_str().into(), &attempt.id.as_str().into()));
-    assert!(lines.iter().all(|line| line["message"] != "telemetry is lost"));
+    assert!(!log.contains("telemetry is lost"), "{log}");
 
     // The numbers are those of /metrics, histograms included.
     let metrics = collector.metrics();
