@@ -57,7 +57,7 @@ pub(super) fn is_skipped(path: &str) -> bool {
 }
 
 /// The files whose contents [`super::analyse`] wants to see, most telling first, at most [`MAX_KEY_FILES`], none too long
-/// ([`longest`]). Vendored and generated folders hold none.
+/// (`longest`). Vendored and generated folders hold none.
 pub fn key_files(tree: &[ScanFile]) -> Vec<String> {
     let files = tree.iter().filter(|file| (1..=longest(&file.path)).contains(&file.size));
     let mut files: Vec<_> = files

@@ -74,7 +74,6 @@ const GROUP: usize = 256;
 #[derive(Default)]
 pub(super) struct Lines {
     sqlite: tokio::sync::Mutex<sqlite::Line>,
-    log: sqlite::Log,
     postgres: tokio::sync::Mutex<postgres::Line>,
 }
 

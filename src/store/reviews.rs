@@ -194,7 +194,7 @@ impl ReviewDraft {
         }
     }
 
-    /// Whether [`ReviewDraft::without_words`] is all that is left of it.
+    /// Whether `ReviewDraft::without_words` is all that is left of it.
     pub fn is_wordless(&self) -> bool {
         self.body.is_empty()
     }

@@ -343,7 +343,8 @@ async fn an_outage_of_github_is_waited_out_without_anybody_doing_anything() {
 
 #[tokio::test]
 async fn p51_a_webhook_that_does_not_deliver_to_us_is_shown_made_up_for_and_repaired_by_one_call() {
-    let broken: [(&str, fn(&T)); 4] = [
+    type Breaks = (&'static str, fn(&T));
+    let broken: [Breaks; 4] = [
         ("missing", |t| t.github.delete_hook(the_hook(t))),
         ("inactive", |t| t.github.edit_hook(the_hook(t), |hook| hook.active = false)),
         ("inactive", |t| t.github.edit_hook(the_hook(t), |hook| hook.events = vec!["push".to_owned()])),
@@ -438,8 +439,9 @@ async fn two_processes_that_start_together_catch_up_once() {
         // Only PostgreSQL is shared by several processes.
         return;
     }
-    let off = [("GRAPH", "off")];
-    let (first, second) = (house.start(&off).await, house.start(&off).await);
+    let first = house.start(&[("GRAPH", "off")]).await;
+    // GitHub knows all replicas by one address.
+    let second = house.start(&[("GRAPH", "off"), ("BACKEND_URL", &first.url)]).await;
     first.connected().await;
     first.settle().await;
     let prs: Vec<Pr> = (0..5).map(|n| open(&first, &format!("change-{n}"))).collect();

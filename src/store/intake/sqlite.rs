@@ -1,15 +1,9 @@
 //! A group of deliveries into SQLite: one statement, which is one crossing to the thread that owns the connection.
 //!
-//! What was written is carried from the log into the database by another connection, beside the writing: done by whoever
-//! happens to fill the log, it would hold all deliveries up for as long as it takes.
-//!
 //! The ids are chosen here, so that the statement has nothing to return: this process is the only one that inserts (the
 //! file is locked), and should it not be, an id that is taken is noticed and the next free one looked up.
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::sync::OnceLock;
 
 use sqlx::{
     Arguments, Row as _, Sqlite,
@@ -21,38 +15,12 @@ use sqlx::{
 use super::{COLUMNS, GROUP, Row, failed};
 use crate::store::{Lane, Store, StoreError};
 
-/// The cache in KiB: ids of deliveries come in no order, so the pages of their index are all in use. And how many pages
-/// of log are too many for this connection to leave them to others.
-const SETTINGS: [&str; 2] = ["PRAGMA cache_size = -16384", "PRAGMA wal_autocheckpoint = 16000"];
-
-/// Deliveries between two times that the log is carried over: some 4,000 pages.
-const CARRIED_EVERY: usize = 1500;
+/// In KiB: ids of deliveries come in no order, so the pages of their index are all in use.
+const CACHE: &str = "PRAGMA cache_size = -16384";
 
 /// The connection, and the next free id.
 #[derive(Default)]
 pub(super) struct Line(Option<(PoolConnection<Sqlite>, i64)>);
-
-/// How many deliveries the log holds, as far as they were counted; all of them while it is being carried over.
-#[derive(Default)]
-pub(super) struct Log(Arc<AtomicUsize>);
-
-impl Log {
-    /// Notes deliveries that were written, and has the log carried over when it is time.
-    fn wrote(&self, rows: usize, pool: &SqlitePool) {
-        let before = self.0.fetch_add(rows, Ordering::Relaxed);
-        if before >= CARRIED_EVERY || before + rows < CARRIED_EVERY {
-            return;
-        }
-        let (count, pool) = (self.0.clone(), pool.clone());
-        tokio::spawn(async move {
-            // Nobody waits for this one: it takes what it can get.
-            if let Err(error) = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&pool).await {
-                tracing::warn!(%error, "the log was not carried over into the database; the next delivery that fills it does it");
-            }
-            count.store(0, Ordering::Relaxed);
-        });
-    }
-}
 
 impl Store {
     /// The ids of those that are new; nothing for those that are known.
@@ -67,9 +35,7 @@ impl Store {
                 inserted = line.insert(pool, rows).await;
             }
         }
-        let ids = inserted.map_err(failed)?;
-        self.inner.lines.log.wrote(rows.len(), self.inner.read.get_sqlite_connection_pool());
-        Ok(ids)
+        inserted.map_err(failed)
     }
 }
 
@@ -80,9 +46,7 @@ impl Line {
             Some(open) => open,
             None => {
                 let mut connection = pool.acquire().await?;
-                for setting in SETTINGS {
-                    sqlx::query(setting).execute(&mut *connection).await?;
-                }
+                sqlx::query(CACHE).execute(&mut *connection).await?;
                 let next = next_id(&mut connection).await?;
                 (connection, next)
             }
