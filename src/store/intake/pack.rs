@@ -1,4 +1,4 @@
-//! Payloads as they lie on disk: compressed, a sixteenth of the bytes to write, which saves more time than it takes.
+//! Payloads as they lie on disk: compressed: fewer bytes to write save more time than it takes.
 //!
 //! What GitHub writes in every payload is in a dictionary. Each row names the one it was packed with, so a dictionary
 //! once used is never changed and never taken away: a better one gets a number and a place behind the others.
