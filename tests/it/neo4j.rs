@@ -113,7 +113,7 @@ async fn a_wrong_password_is_called_one_and_never_shown() {
     let password = Some("not-the-password".to_owned().into());
     let graph = Neo4j::new(&Neo4jOptions { password, ..options }).unwrap();
     for answer in [graph.prepare().await, graph.ping().await] {
-        let Err(GraphError::Refused(reason)) = answer else { panic!("{answer:?}") };
+        let Err(GraphError::Misconfigured(reason)) = answer else { panic!("{answer:?}") };
         assert!(reason.contains("NEO4J_PASSWORD"), "{reason}");
         assert!(!reason.contains("not-the-password"), "{reason}");
     }
@@ -133,7 +133,7 @@ async fn an_address_where_nobody_listens_is_unreachable() {
 async fn an_address_that_is_none_is_refused_before_anything_is_asked() {
     let uri = "http://127.0.0.1:7474".to_owned();
     let options = Neo4jOptions { uri, username: "neo4j".to_owned(), password: None, database: None };
-    assert!(matches!(Neo4j::new(&options), Err(GraphError::Refused(_))));
+    assert!(matches!(Neo4j::new(&options), Err(GraphError::Misconfigured(_))));
 }
 
 #[tokio::test]
