@@ -171,7 +171,6 @@ impl Store {
                         .synchronous(SqliteSynchronous::Full)
                         .foreign_keys(true)
                         .busy_timeout(Duration::from_secs(4))
-                        .pragma("wal_autocheckpoint", "4000")
                 });
             options
         };
