@@ -3,8 +3,11 @@
 //! Facts go in, each with the time GitHub stamped on it: facts arrive in any order and some arrive late, and the newest wins
 //! wherever two disagree. So the same facts in any order make the same graph.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::{
     CommitSha, PrNumber, RepoId, RepoRef,
@@ -19,6 +22,13 @@ pub const FEW_FILES: usize = 20;
 
 /// How many of a file's latest pull requests are looked at when a question is answered: hot files have thousands.
 pub const RECENT: i64 = 200;
+
+/// What a file is known by: 64 bits of a digest of repository and path. A thousand repositories of ten thousand files
+/// share an id with a chance of one in 400,000; two files that did would merely be taken for one.
+pub fn file_id(repo: RepoId, path: &str) -> i64 {
+    let digest = Sha256::new().chain_update(repo.0.to_be_bytes()).chain_update(path).finalize();
+    digest.iter().take(8).fold(0, |id, byte| id << 8 | i64::from(*byte))
+}
 
 /// What the graph says of a repository itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -229,6 +239,25 @@ pub struct Question {
 impl Question {
     /// Beyond this, what a change has in common with others says little.
     pub const MAX_FILES: usize = 100;
+
+    /// The files that are looked at, each once.
+    pub fn asked(&self) -> Vec<&str> {
+        let mut seen = HashSet::new();
+        self.files.iter().map(String::as_str).filter(|path| seen.insert(*path)).take(Self::MAX_FILES).collect()
+    }
+
+    /// Of what was found, for each file that is missing the surest reason, and of those the surest: by confidence, then by
+    /// how many say so, then by name.
+    pub fn surest(&self, mut found: Vec<CoChange>) -> Vec<CoChange> {
+        found.sort_by(|a, b| {
+            let confidence = (b.both * a.of).cmp(&(a.both * b.of));
+            confidence.then(b.both.cmp(&a.both)).then_with(|| (&a.path, &a.with).cmp(&(&b.path, &b.with)))
+        });
+        let mut named: HashSet<String> = self.files.iter().cloned().collect();
+        found.retain(|pair| named.insert(pair.path.clone()));
+        found.truncate(20);
+        found
+    }
 }
 
 /// What the graph knows that bears on a change.

@@ -31,7 +31,6 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use neo4rs::query;
 use secrecy::SecretString;
-use sha2::{Digest, Sha256};
 
 use self::server::Server;
 use super::{CodeGraph, GraphError};
@@ -39,7 +38,7 @@ use crate::domain::{
     RepoId,
     graph::{
         Answer, Build, Contributor, FileMap, FileRow, Held, IssueFact, IssueRef, OpenPull, PullFact, Question,
-        RepositoryFact, Scan,
+        RepositoryFact, Scan, file_id,
     },
 };
 
@@ -147,17 +146,11 @@ impl CodeGraph for Neo4j {
     }
 }
 
-/// What stands for a file in the index over `TOUCHES`.
-fn file_key(repo: RepoId, path: &str) -> i64 {
-    let hash = Sha256::new().chain_update(repo.0.to_be_bytes()).chain_update(path).finalize();
-    hash.iter().take(8).fold(0, |key, byte| key << 8 | i64::from(*byte))
-}
-
 /// The path as Neo4j gets it: what is longer than Linux allows a path to be (4,096 bytes) is cut and told apart by its key,
 /// because Neo4j indexes no text over about 8,000 bytes and refuses the whole transaction.
 fn stored(repo: RepoId, path: &str) -> Cow<'_, str> {
     match path.char_indices().find(|(at, _)| *at >= 4_000) {
-        Some((end, _)) if path.len() > 4_096 => format!("{}...{:016x}", &path[..end], file_key(repo, path)).into(),
+        Some((end, _)) if path.len() > 4_096 => format!("{}...{:016x}", &path[..end], file_id(repo, path)).into(),
         _ => path.into(),
     }
 }

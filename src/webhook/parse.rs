@@ -275,5 +275,4 @@ impl Pull {
 }
 
 #[cfg(test)]
-#[path = "parse_tests.rs"]
 mod tests;

@@ -6,7 +6,7 @@
 //! it before anything is counted.
 
 use std::{
-    cmp::{Ordering, Reverse},
+    cmp::Reverse,
     collections::{HashMap, HashSet},
     time::Duration,
 };
@@ -16,20 +16,21 @@ use neo4rs::{BoltType, query};
 use serde::Deserialize;
 
 use super::{
-    GraphError, count, file_key,
+    GraphError, count,
     server::{Server, list},
     stored, time,
 };
 use crate::domain::{
     PrNumber, RepoId,
-    graph::{Answer, CoChange, Expert, FEW_FILES, IssueFact, IssueRef, OpenTouch, Question, RECENT, Related, Touch},
+    graph::{
+        Answer, CoChange, Expert, FEW_FILES, IssueFact, IssueRef, OpenTouch, Question, RECENT, Related, Touch, file_id,
+    },
     pull_request::PrState,
 };
 
 /// Of what an answer may hold.
 const EXPERTS: usize = 10;
 const RELATED: usize = 20;
-const CO_CHANGES: usize = 20;
 const OPEN: usize = 200;
 
 /// How long a cold server may take to plan.
@@ -187,13 +188,8 @@ pub(super) async fn warm_up(server: &Server) -> Result<(), GraphError> {
 
 /// `limit` is for each of the two statements.
 pub(super) async fn ask(server: &Server, limit: Duration, question: &Question) -> Result<Answer, GraphError> {
-    let mut asked: Vec<&str> = Vec::new();
-    for path in &question.files {
-        if asked.len() < Question::MAX_FILES && !asked.contains(&path.as_str()) {
-            asked.push(path);
-        }
-    }
-    let keys: Vec<i64> = asked.iter().map(|path| file_key(question.repo, path)).collect();
+    let asked = question.asked();
+    let keys: Vec<i64> = asked.iter().map(|path| file_id(question.repo, path)).collect();
     let latest = latest(server, limit, question, &keys).await?;
     let pulls = latest.pulls();
 
@@ -307,7 +303,7 @@ impl Details {
             experts: experts(question, merges),
             related: related.collect(),
             issues,
-            co_changes: surest(self.pairs, self.every, asked),
+            co_changes: question.surest(holding(self.pairs, self.every, asked)),
             open,
         }
     }
@@ -335,24 +331,19 @@ fn experts(question: &Question, merges: Vec<(String, i64, i64)>) -> Vec<Expert> 
     experts
 }
 
-/// Each file once, with the one that suggests it most surely.
-fn surest(pairs: Vec<Pair>, every: i64, asked: &[&str]) -> Vec<CoChange> {
-    let mut found: Vec<CoChange> = Vec::new();
+/// Which of the pairs hold.
+fn holding(pairs: Vec<Pair>, every: i64, asked: &[&str]) -> Vec<CoChange> {
+    let mut found = Vec::new();
     for Pair { path, witnesses, other } in pairs {
         let holding = witnesses.into_iter().filter(|(_, both, of)| CoChange::holds(*both, *of, other, every));
-        let named =
-            holding.map(|(place, both, of)| CoChange { path: path.clone(), with: asked[place].to_owned(), both, of });
-        found.extend(named.min_by(surer));
+        found.extend(holding.map(|(place, both, of)| CoChange {
+            path: path.clone(),
+            with: asked[place].to_owned(),
+            both,
+            of,
+        }));
     }
-    found.sort_by(surer);
-    found.truncate(CO_CHANGES);
     found
-}
-
-/// By confidence, then by how many say so, then by name.
-fn surer(a: &CoChange, b: &CoChange) -> Ordering {
-    let confidence = (b.both * a.of).cmp(&(a.both * b.of));
-    confidence.then(b.both.cmp(&a.both)).then_with(|| (&a.path, &a.with).cmp(&(&b.path, &b.with)))
 }
 
 impl Open {

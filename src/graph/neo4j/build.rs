@@ -13,13 +13,12 @@ use neo4rs::{BoltType, Query, query};
 use serde::Deserialize;
 
 use super::{
-    file_key,
     server::{Failure, Server, Transaction, list},
     stored,
 };
 use crate::domain::{
     RepoId,
-    graph::{Build, FileFact},
+    graph::{Build, FileFact, file_id},
 };
 
 /// Rows in one statement. Measured: from here on more rows are no faster.
@@ -154,7 +153,7 @@ pub(super) async fn build(server: &Server, build: &Build, hopeful: bool) -> Resu
         transaction.run(this.rows(write, rows)).await?;
     }
     for batch in build.moved.chunks(BATCH) {
-        let rows = batch.iter().map(|(old, new)| list([name(repo, old), name(repo, new), file_key(repo, new).into()]));
+        let rows = batch.iter().map(|(old, new)| list([name(repo, old), name(repo, new), file_id(repo, new).into()]));
         transaction.run(this.rows(MOVE, rows)).await?;
     }
     let mut unwanted: Vec<Unwanted> = Vec::new();

@@ -11,13 +11,13 @@ use neo4rs::{BoltType, Query, query};
 use serde::Deserialize;
 
 use super::{
-    GraphError, count, file_key,
+    GraphError, count,
     server::{Failure, Server, Transaction, list, map},
     stored,
 };
 use crate::domain::{
     RepoId,
-    graph::{Contributor, IssueFact, IssueRef, PullFact, RepositoryFact},
+    graph::{Contributor, IssueFact, IssueRef, PullFact, RepositoryFact, file_id},
     pull_request::PrState,
 };
 
@@ -300,7 +300,7 @@ async fn files(transaction: &mut Transaction, repo: RepoId, facts: &[&PullFact])
         .collect();
     touches.sort_by_key(|(path, number, _)| (*path, *number));
     let touch = touches.into_iter().map(|(path, number, hunks)| {
-        list([stored(repo, path).as_ref().into(), number.into(), flat(hunks), file_key(repo, path).into()])
+        list([stored(repo, path).as_ref().into(), number.into(), flat(hunks), file_id(repo, path).into()])
     });
     transaction.run(rows(TOUCH, touch).param("repo", repo.0)).await
 }

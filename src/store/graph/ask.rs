@@ -3,10 +3,7 @@
 //! Everything is asked of each file's latest pull requests only, found through an index, so that a file which every
 //! change touches costs no more than others. Those pull requests are looked up once, and each answer is made from them.
 
-use std::{
-    cmp::{Ordering, Reverse},
-    collections::HashSet,
-};
+use std::cmp::Reverse;
 
 use chrono::TimeDelta;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, TransactionTrait, Value};
@@ -14,24 +11,20 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
     super::{micros, time},
-    GraphStore, StoreError, file_id, rows,
+    GraphStore, StoreError, rows,
 };
 use crate::domain::{
     PrNumber,
-    graph::{Answer, CoChange, Expert, FEW_FILES, IssueFact, IssueRef, OpenTouch, Question, RECENT, Related, Touch},
+    graph::{
+        Answer, CoChange, Expert, FEW_FILES, IssueFact, IssueRef, OpenTouch, Question, RECENT, Related, Touch, file_id,
+    },
     pull_request::PrState,
 };
 
 impl GraphStore {
     /// Answers everything a review wants to know.
     pub async fn ask(&self, question: &Question) -> Result<Answer, StoreError> {
-        let mut asked = Vec::new();
-        for path in &question.files {
-            let id = file_id(question.repo, path);
-            if asked.len() < Question::MAX_FILES && !asked.contains(&id) {
-                asked.push(id);
-            }
-        }
+        let asked = question.asked().into_iter().map(|path| file_id(question.repo, path));
         let days = |days| Value::from(micros(question.now - TimeDelta::days(days)));
         let about = [rows(asked)?, question.number.0.into(), question.repo.0.into(), question.author.clone().into()];
         let values = about.into_iter().chain([days(30), days(90), days(180), rows(&question.closes)?]);
@@ -201,25 +194,8 @@ fn answer(question: &Question, facts: Vec<Fact>) -> Result<Answer, StoreError> {
     answer.related.sort_by_key(|pull| Reverse((pull.shared, pull.number)));
     answer.open.sort_by(|a, b| (a.number, &a.touch.path).cmp(&(b.number, &b.touch.path)));
     answer.issues.sort_by_key(|fact| fact.issue);
-    answer.co_changes = surest(question, pairs);
+    answer.co_changes = question.surest(pairs);
     Ok(answer)
-}
-
-/// Of each file that is missing the surest reason, of those the surest.
-fn surest(question: &Question, mut pairs: Vec<CoChange>) -> Vec<CoChange> {
-    let mut named: HashSet<String> = question.files.iter().cloned().collect();
-    pairs.sort_by(surer);
-    pairs.retain(|pair| named.insert(pair.path.clone()));
-    pairs.truncate(20);
-    pairs
-}
-
-/// Surest first: by confidence, then by how many say so, then by name.
-fn surer(a: &CoChange, b: &CoChange) -> Ordering {
-    (b.both * a.of)
-        .cmp(&(a.both * b.of))
-        .then(b.both.cmp(&a.both))
-        .then_with(|| (&a.path, &a.with).cmp(&(&b.path, &b.with)))
 }
 
 fn from_json<T: DeserializeOwned>(what: &str, json: &str) -> Result<T, StoreError> {

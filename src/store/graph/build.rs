@@ -4,10 +4,10 @@ use std::collections::HashSet;
 
 use sea_orm::{ConnectionTrait, Value};
 
-use super::{super::micros, BATCH, GraphStore, StoreError, WriteTx, file_id, rows, text};
+use super::{super::micros, BATCH, GraphStore, StoreError, WriteTx, rows, text};
 use crate::domain::{
     RepoId,
-    graph::{Build, FileFact, RepositoryFact, Scan},
+    graph::{Build, FileFact, RepositoryFact, Scan, file_id},
 };
 
 /// Files that nobody needs any more: not in the tree, and touched by no open pull request.

@@ -6,11 +6,11 @@ use sea_orm::{ConnectionTrait, Value};
 
 use super::{
     super::{Lane, micros},
-    BATCH, GraphStore, StoreError, WriteTx, file_id, rounds, rows, text,
+    BATCH, GraphStore, StoreError, WriteTx, rounds, rows, text,
 };
 use crate::domain::{
     RepoId,
-    graph::{Contributor, IssueFact, IssueRef, PullFact},
+    graph::{Contributor, IssueFact, IssueRef, PullFact, file_id},
 };
 
 impl GraphStore {

@@ -20,7 +20,6 @@ use std::path::{Path, PathBuf};
 use migrations::GraphMigrator;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, RuntimeErr, Value};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use super::{Lane, Store, StoreError, WriteTx};
 use crate::domain::RepoId;
@@ -106,13 +105,6 @@ impl GraphStore {
             _ => format!("jsonb_array_elements(CAST(${parameter} AS jsonb)) AS rows (value)"),
         }
     }
-}
-
-/// What a file is known by: 64 bits of a digest of repository and path. A thousand repositories of ten thousand files
-/// share an id with a chance of one in 400,000; two files that did would merely be taken for one.
-fn file_id(repo: RepoId, path: &str) -> i64 {
-    let digest = Sha256::new().chain_update(repo.0.to_be_bytes()).chain_update(path.as_bytes()).finalize();
-    digest.iter().take(8).fold(0, |id, byte| id << 8 | i64::from(*byte))
 }
 
 /// Rows as a parameter.
