@@ -109,6 +109,11 @@ pub async fn run(
         until.run_until_cancelled(prepare_graph(graph)).await;
         Ok(())
     });
+    let (store, until) = (app.store.clone(), shutdown.clone());
+    parts.spawn(async move {
+        until.run_until_cancelled(store.checkpoints()).await;
+        Ok(())
+    });
     if let Some(listener) = listener {
         let (app, until) = (app.clone(), shutdown.clone());
         parts.spawn(async move { api::server::serve(listener, app, until).await.context("the HTTP server failed") });

@@ -13,7 +13,7 @@ use tokio::{
 use super::{IntakeError, STORE_DEADLINE};
 use crate::store::{
     Store,
-    intake::{Accepted, NewDelivery},
+    intake::{Accepted, Packed},
 };
 
 /// Deliveries that may wait for the writer; beyond that callers wait to hand theirs in, within their deadline.
@@ -26,7 +26,7 @@ const GROUP: usize = 256;
 const GROUP_BYTES: usize = 32 * 1024 * 1024;
 
 struct Waiting {
-    delivery: NewDelivery,
+    delivery: Packed,
     answer: oneshot::Sender<Result<Accepted, IntakeError>>,
 }
 
@@ -43,7 +43,7 @@ impl Intake {
         Self { queue: Arc::new(Mutex::new(Some(sender))), writer: Arc::new(Mutex::new(Some(writer))) }
     }
 
-    pub(super) async fn accept(&self, delivery: NewDelivery) -> Result<Accepted, IntakeError> {
+    pub(super) async fn accept(&self, delivery: Packed) -> Result<Accepted, IntakeError> {
         let queue = lock(&self.queue).clone().ok_or(IntakeError::Closed)?;
         let (answer, answered) = oneshot::channel();
         queue.send(Waiting { delivery, answer }).await.map_err(|_| IntakeError::Closed)?;
@@ -71,12 +71,12 @@ async fn write(store: Store, mut queue: mpsc::Receiver<Waiting>) {
         Some(waiting) => Some(waiting),
         None => queue.recv().await,
     } {
-        let mut bytes = first.delivery.payload.len();
+        let mut bytes = first.delivery.size();
         let mut deliveries = vec![first.delivery];
         let mut answers = vec![first.answer];
         while deliveries.len() < GROUP {
             let Ok(waiting) = queue.try_recv() else { break };
-            bytes += waiting.delivery.payload.len();
+            bytes += waiting.delivery.size();
             if bytes > GROUP_BYTES {
                 next = Some(waiting);
                 break;
@@ -85,7 +85,7 @@ async fn write(store: Store, mut queue: mpsc::Receiver<Waiting>) {
             answers.push(waiting.answer);
         }
         // Whoever waits for these has given up by then; what hangs must not hold up those who come later.
-        let accepted = tokio::time::timeout(STORE_DEADLINE, store.accept(&deliveries)).await;
+        let accepted = tokio::time::timeout(STORE_DEADLINE, store.accept_packed(&deliveries)).await;
         match accepted.map_err(|_| IntakeError::Slow).and_then(|accepted| Ok(accepted.map_err(Arc::new)?)) {
             Ok(accepted) => {
                 for (answer, accepted) in answers.into_iter().zip(accepted) {
@@ -111,7 +111,7 @@ mod tests {
 
     use crate::{
         domain::{Guid, InstallationId},
-        inbox::Inbox,
+        inbox::{Inbox, NewDelivery},
         store::{Lane, users::testing::Fixture},
     };
 

@@ -24,6 +24,7 @@ use crate::domain::Clock;
 const MIGRATION_LOCK: i64 = 0x6e65_6374_7201;
 
 pub mod access;
+mod checkpoint;
 pub mod deliveries;
 pub mod effects;
 pub mod erasure;
@@ -74,6 +75,7 @@ struct Inner {
     clock: Clock,
     /// Where it lies, on SQLite.
     path: Option<PathBuf>,
+    log: checkpoint::Log,
     known: installations::Memory,
     lines: intake::Lines,
     /// Held for the life of the process, so that a second one on the same SQLite file is refused.
@@ -132,6 +134,7 @@ impl Store {
                     gate: Gate::default(),
                     clock,
                     path: None,
+                    log: Default::default(),
                     known: Default::default(),
                     lines: Default::default(),
                     _lock: None,
@@ -170,6 +173,7 @@ impl Store {
                         .journal_mode(SqliteJournalMode::Wal)
                         .synchronous(SqliteSynchronous::Full)
                         .foreign_keys(true)
+                        .pragma("wal_autocheckpoint", checkpoint::MOST.to_string())
                         .busy_timeout(Duration::from_secs(4))
                 });
             options
@@ -177,8 +181,10 @@ impl Store {
         // One for deliveries, one for everybody else: whose turn it is the gate says.
         let write = Database::connect(pool(2)).await?;
         let read = Database::connect(pool(4)).await?;
-        let (known, lines, gate) = Default::default();
-        Ok(Self { inner: Arc::new(Inner { read, write, gate, clock, path: Some(path), known, lines, _lock: lock }) })
+        let (known, lines, gate, log) = Default::default();
+        Ok(Self {
+            inner: Arc::new(Inner { read, write, gate, clock, path: Some(path), log, known, lines, _lock: lock }),
+        })
     }
 
     /// Brings the schema up to date. Each migration runs in a transaction; on PostgreSQL replicas take turns.
@@ -256,6 +262,7 @@ impl Store {
             ..Default::default()
         };
         let tx = self.inner.write.begin_with_options(options).await?;
+        self.inner.log.grew(checkpoint::TRANSACTION);
         Ok(WriteTx { tx, _turn: Some(turn) })
     }
 

@@ -3,19 +3,26 @@
 //! What GitHub writes in every payload is in a dictionary. Each row names the one it was packed with, so a dictionary
 //! once used is never changed and never taken away: a better one gets a number and a place behind the others.
 
-use std::{cell::RefCell, io::Read, sync::LazyLock};
+use std::{
+    cell::RefCell,
+    io::{self, Read},
+    sync::LazyLock,
+};
 
 use zstd::{
     bulk::Compressor,
     dict::{DecoderDictionary, EncoderDictionary},
     stream::read::Decoder,
-    zstd_safe::{get_dict_id_from_dict, get_dict_id_from_frame},
+    zstd_safe::{CParameter, DictAttachPref, compress_bound, get_dict_id_from_dict, get_dict_id_from_frame},
 };
 
 use crate::store::StoreError;
 
 /// Fast rather than small: the next levels win a few percent of space for half as much time again.
 const LEVEL: i32 = 1;
+
+/// Working memory beyond this is given back, in bytes.
+const MOST_KEPT: usize = 256 * 1024;
 
 /// All dictionaries there ever were; the last is used for what is new. The first: trained by `zstd --train` on made-up
 /// payloads of issues and of pull requests that were not just opened.
@@ -30,13 +37,30 @@ static DECODERS: LazyLock<[DecoderDictionary<'static>; DICTIONARIES.len()]> =
 /// Compresses a payload. The working memory, which is larger than most payloads, is kept from one to the next.
 pub(crate) fn pack(payload: &[u8]) -> Result<Vec<u8>, StoreError> {
     thread_local! {
-        static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+        static WORKING: RefCell<Option<(Compressor<'static>, Vec<u8>)>> = const { RefCell::new(None) };
     }
-    let packed = COMPRESSOR.with_borrow_mut(|compressor| match compressor {
-        Some(compressor) => compressor.compress(payload),
-        None => compressor.insert(Compressor::with_prepared_dictionary(&ENCODER)?).compress(payload),
+    let packed = WORKING.with_borrow_mut(|working| {
+        let (compressor, room) = match working {
+            Some(working) => working,
+            None => working.insert((compressor()?, Vec::new())),
+        };
+        room.clear();
+        room.reserve(compress_bound(payload.len()));
+        compressor.compress_to_buffer(payload, room)?;
+        let packed = room.to_vec();
+        if room.capacity() > MOST_KEPT {
+            *room = Vec::new();
+        }
+        Ok(packed)
     });
-    packed.map_err(|error| StoreError::Corrupt(error.to_string()))
+    packed.map_err(|error: io::Error| StoreError::Corrupt(error.to_string()))
+}
+
+fn compressor() -> io::Result<Compressor<'static>> {
+    let mut compressor = Compressor::with_prepared_dictionary(&ENCODER)?;
+    // For payloads of more than 8 KB its tables would be copied first, which takes longer than looking into two.
+    compressor.set_parameter(CParameter::ForceAttachDict(DictAttachPref::ForceAttach))?;
+    Ok(compressor)
 }
 
 /// Undoes [`pack`], with whichever dictionary it was done.

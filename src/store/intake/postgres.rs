@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::LazyLock};
 
 use sqlx::{PgPool, Postgres, Row as _, pool::PoolConnection};
 
-use super::{COLUMNS, Row, failed};
+use super::{COLUMNS, Packed, failed};
 use crate::store::{Store, StoreError};
 
 /// The connection.
@@ -13,7 +13,7 @@ pub(super) struct Line(Option<PoolConnection<Postgres>>);
 
 impl Store {
     /// The ids of those that are new; nothing for those that are known.
-    pub(super) async fn insert_postgres(&self, rows: &[&Row<'_>]) -> Result<Vec<Option<i64>>, StoreError> {
+    pub(super) async fn insert_postgres(&self, rows: &[&Packed]) -> Result<Vec<Option<i64>>, StoreError> {
         let pool = self.inner.write.get_postgres_connection_pool();
         let mut line = self.inner.lines.postgres.lock().await;
         let was_open = line.0.is_some();
@@ -28,14 +28,14 @@ impl Store {
 
 impl Line {
     /// The connection is kept only when all went well: one that was given up half-way is nobody's.
-    async fn insert(&mut self, pool: &PgPool, rows: &[&Row<'_>]) -> Result<Vec<Option<i64>>, sqlx::Error> {
+    async fn insert(&mut self, pool: &PgPool, rows: &[&Packed]) -> Result<Vec<Option<i64>>, sqlx::Error> {
         let mut connection = match self.0.take() {
             Some(open) => open,
             None => pool.acquire().await?,
         };
         let inserted = sqlx::query(INSERT.as_str())
             .bind(all(rows, |row| row.installation))
-            .bind(all(rows, |row| row.guid))
+            .bind(all(rows, |row| row.guid.as_str()))
             .bind(all(rows, |row| row.event.as_str()))
             .bind(all(rows, |row| row.action.as_deref()))
             .bind(all(rows, |row| row.repo_id))
@@ -60,11 +60,11 @@ impl Line {
         }
         self.0 = Some(connection);
         // Taken out, because of a delivery that stands in the group twice only one is new.
-        Ok(rows.iter().map(|row| ids.remove(&(row.installation, row.guid))).collect())
+        Ok(rows.iter().map(|row| ids.remove(&(row.installation, row.guid.as_str()))).collect())
     }
 }
 
-fn all<'a, T>(rows: &[&'a Row<'_>], field: impl Fn(&'a Row<'_>) -> T) -> Vec<T> {
+fn all<'a, T>(rows: &[&'a Packed], field: impl Fn(&'a Packed) -> T) -> Vec<T> {
     rows.iter().map(|row| field(row)).collect()
 }
 

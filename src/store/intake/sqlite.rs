@@ -12,8 +12,8 @@ use sqlx::{
     sqlite::{SqliteArguments, SqlitePool},
 };
 
-use super::{COLUMNS, GROUP, Row, failed};
-use crate::store::{Lane, Store, StoreError};
+use super::{COLUMNS, GROUP, Packed, failed};
+use crate::store::{Lane, Store, StoreError, checkpoint};
 
 /// In KiB: ids of deliveries come in no order, so the pages of their index are all in use.
 const CACHE: &str = "PRAGMA cache_size = -16384";
@@ -24,7 +24,7 @@ pub(super) struct Line(Option<(PoolConnection<Sqlite>, i64)>);
 
 impl Store {
     /// The ids of those that are new; nothing for those that are known.
-    pub(super) async fn insert_sqlite(&self, rows: &[&Row<'_>]) -> Result<Vec<Option<i64>>, StoreError> {
+    pub(super) async fn insert_sqlite(&self, rows: &[&Packed]) -> Result<Vec<Option<i64>>, StoreError> {
         let _turn = self.inner.gate.enter(Lane::Intake).await;
         let pool = self.inner.write.get_sqlite_connection_pool();
         let mut line = self.inner.lines.sqlite.lock().await;
@@ -35,13 +35,14 @@ impl Store {
                 inserted = line.insert(pool, rows).await;
             }
         }
+        self.inner.log.grew(rows.iter().map(|row| checkpoint::delivery(row.size())).sum());
         inserted.map_err(failed)
     }
 }
 
 impl Line {
     /// The connection is kept only when all went well: one that was given up half-way is nobody's.
-    async fn insert(&mut self, pool: &SqlitePool, rows: &[&Row<'_>]) -> Result<Vec<Option<i64>>, sqlx::Error> {
+    async fn insert(&mut self, pool: &SqlitePool, rows: &[&Packed]) -> Result<Vec<Option<i64>>, sqlx::Error> {
         let (mut connection, first) = match self.0.take() {
             Some(open) => open,
             None => {
@@ -86,13 +87,13 @@ fn is_taken(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|error| error.is_unique_violation())
 }
 
-fn arguments(first: i64, rows: &[&Row<'_>]) -> Result<SqliteArguments, BoxDynError> {
+fn arguments(first: i64, rows: &[&Packed]) -> Result<SqliteArguments, BoxDynError> {
     let mut values = SqliteArguments::default();
     values.reserve(rows.len() * (COLUMNS.len() + 1), 0);
     for (id, row) in (first..).zip(rows) {
         values.add(id)?;
         values.add(row.installation)?;
-        values.add(row.guid)?;
+        values.add(row.guid.as_str())?;
         values.add(row.event.as_str())?;
         values.add(row.action.as_deref())?;
         values.add(row.repo_id)?;

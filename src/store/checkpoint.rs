@@ -1,0 +1,140 @@
+//! SQLite's checkpoints, beside the writers instead of in their way.
+//!
+//! What is committed lies in the write-ahead log until a checkpoint copies it into the file. Left alone, SQLite lets the
+//! commit that fills the log do that: whoever waits for it, and everybody behind, waits for all the copying. Here a task
+//! copies nearly all of it while deliveries go on being stored, and holds the writers up only for what is left, because
+//! the log begins anew only when nothing is.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sea_orm::ConnectionTrait;
+use tokio::sync::Notify;
+
+use super::{Lane, Store, StoreError};
+
+/// Pages in the log, about, that are worth a checkpoint: 16 MiB. Deliveries come in no order, so the longer the log, the
+/// more often one copy of a page of their index does for many of them.
+const WORTH: u64 = 4_000;
+
+/// Pages in the log at which a commit does it after all: 64 MiB. For commands that run without the task.
+pub(super) const MOST: u64 = 4 * WORTH;
+
+/// Pages a transaction writes, about, that is no delivery.
+pub(super) const TRANSACTION: u64 = 8;
+
+/// Pages a delivery writes, about, whose payload is `bytes` long on disk.
+pub(super) fn delivery(bytes: usize) -> u64 {
+    3 + bytes as u64 / 4096
+}
+
+/// How much lies in the log.
+#[derive(Default)]
+pub(super) struct Log {
+    /// Pages, about.
+    pages: AtomicU64,
+    full: Notify,
+}
+
+impl Log {
+    /// About so many pages more.
+    pub(super) fn grew(&self, pages: u64) {
+        if self.pages.fetch_add(pages, Ordering::Relaxed) + pages >= WORTH {
+            self.full.notify_one();
+        }
+    }
+}
+
+impl Store {
+    /// Empties SQLite's log whenever that is worth it; never ends. PostgreSQL sees to its own.
+    pub async fn checkpoints(&self) {
+        loop {
+            self.inner.log.full.notified().await;
+            self.inner.log.pages.store(0, Ordering::Relaxed);
+            if let Err(error) = self.checkpoint().await {
+                tracing::warn!(%error, "the write-ahead log was not emptied, it is tried again as it grows");
+            }
+        }
+    }
+
+    async fn checkpoint(&self) -> Result<(), StoreError> {
+        // Most of it; then what was written meanwhile.
+        for _ in 0..2 {
+            self.copy_log().await?;
+        }
+        let _turn = self.inner.gate.enter(Lane::Intake).await;
+        self.copy_log().await
+    }
+
+    /// Copies what lies in the log now. Waits for nobody: what somebody still reads stays for the next time.
+    async fn copy_log(&self) -> Result<(), StoreError> {
+        self.read().query_all_raw(self.sql("PRAGMA wal_checkpoint(PASSIVE)", [])).await?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{
+        domain::{Guid, InstallationId},
+        store::{intake::NewDelivery, users::testing::Fixture},
+    };
+
+    const MIB: u64 = 1024 * 1024;
+
+    /// Fifty deliveries of 20 KB in which nothing repeats.
+    fn batch(first: u32) -> Vec<NewDelivery> {
+        let noise = |seed: u32| {
+            let step = |state: &u64| Some(state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
+            std::iter::successors(Some(u64::from(seed)), step).map(|state| (state >> 56) as u8).take(20_000)
+        };
+        let delivery = |number| NewDelivery {
+            installation: InstallationId(1),
+            guid: Guid::parse(&format!("{number:08}-0000-4000-8000-000000000000")).unwrap(),
+            event: "push".to_owned(),
+            action: None,
+            repo: None,
+            number: None,
+            head: None,
+            event_at: None,
+            reviews: false,
+            ignored: None,
+            headers: serde_json::json!({}),
+            payload: Bytes::from_iter(noise(number)),
+        };
+        (first..first + 50).map(delivery).collect()
+    }
+
+    fn log_size(store: &Store) -> u64 {
+        let path = format!("{}-wal", store.inner.path.as_ref().unwrap().display());
+        std::fs::metadata(path).unwrap().len()
+    }
+
+    #[tokio::test]
+    async fn the_log_begins_anew_while_deliveries_keep_coming_and_not_one_of_them_empties_it() {
+        let t = Fixture::new().await;
+        let mut next = 0;
+        let mut store_a_mib = async || {
+            t.store.accept(&batch(next)).await.unwrap();
+            next += 50;
+        };
+        for _ in 0..24 {
+            store_a_mib().await;
+        }
+        let left_alone = log_size(&t.store);
+        assert!(left_alone > 20 * MIB, "{left_alone}");
+
+        let store = t.store.clone();
+        let emptying = tokio::spawn(async move { store.checkpoints().await });
+        for _ in 0..60 {
+            store_a_mib().await;
+        }
+        emptying.abort();
+        let emptied = log_size(&t.store);
+        assert!(emptied < 2 * left_alone, "{emptied}");
+    }
+}
