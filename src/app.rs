@@ -64,7 +64,12 @@ impl App {
             running: depth.running,
             dead: depth.dead,
             oldest_seconds: depth.oldest_seconds,
+            reasons: [("delivery", depth.deliveries), ("task", depth.tasks)].map(|(source, waits)| {
+                (source, [("queued", waits.queued), ("failed", waits.failed), ("parked", waits.parked)])
+            }),
         }));
+        let webhooks = tokio::time::timeout(PATIENCE, self.store.webhooks()).await.ok().and_then(Result::ok);
+        metrics.webhooks(webhooks.map(|known| known.map(|(state, count)| (state.as_str(), count))));
         if let Some(graph) = &self.graph {
             let health = tokio::time::timeout(PATIENCE, graph.health()).await;
             let up = matches!(health, Ok(GraphHealth::Ok));

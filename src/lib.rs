@@ -42,4 +42,5 @@ pub mod seal;
 pub mod store;
 pub mod sweep;
 pub mod telemetry;
+pub mod web;
 pub mod webhook;

@@ -1,4 +1,4 @@
-//! The only wiring: API, workers and sweeps under one shutdown token.
+//! The only wiring: API, workers and sweeps under one shutdown token. Whatever a process does, it can be asked how it is.
 
 use std::{
     future::Future,
@@ -28,7 +28,7 @@ use crate::{
 /// Which halves of nectr this process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Roles {
-    /// Answers HTTP.
+    /// Answers GitHub and people.
     pub api: bool,
     /// Works through the inbox.
     pub worker: bool,
@@ -73,15 +73,13 @@ pub async fn serve(config: Config, roles: Roles, mut telemetry: Telemetry) -> an
 }
 
 async fn serve_with(config: Config, roles: Roles, telemetry: &mut Telemetry) -> anyhow::Result<()> {
-    let listener = if roles.api {
-        let listener = TcpListener::bind(config.listen).await;
-        Some(listener.with_context(|| format!("cannot listen on {}", config.listen))?)
-    } else {
-        None
-    };
+    let listener = TcpListener::bind(config.listen).await;
+    let listener = listener.with_context(|| format!("cannot listen on {} (set HOST and PORT)", config.listen))?;
     let app = prepare(config, Clock::system()).await?;
     tracing::info!(
-        address = listener.as_ref().and_then(|listener| listener.local_addr().ok()).map(tracing::field::display),
+        address = listener.local_addr().ok().map(tracing::field::display),
+        api = roles.api,
+        worker = roles.worker,
         backend_url = %app.config.backend_url,
         version = env!("CARGO_PKG_VERSION"),
         "nectr is up"
@@ -91,18 +89,18 @@ async fn serve_with(config: Config, roles: Roles, telemetry: &mut Telemetry) -> 
         let app = measured.clone();
         async move { app.measure().await }
     });
-    run(app, listener, roles.worker, terminated()).await
+    run(app, listener, roles, terminated()).await
 }
 
-/// Runs an app until `stop` resolves, then ends it in order: readiness goes false, intake finishes, running work ends or
-/// is handed back. Answers HTTP on `listener`, if there is one; works through the inbox if it is a `worker`.
+/// Runs an app until `stop` resolves, then ends it in order: readiness goes false, running work ends or is handed
+/// back, requests and intake finish. Without the API, `listener` answers only how the process is, and its numbers.
 pub async fn run(
     app: Handle,
-    listener: Option<TcpListener>,
-    worker: bool,
+    listener: TcpListener,
+    roles: Roles,
     stop: impl Future<Output = ()> + Send,
 ) -> anyhow::Result<()> {
-    let shutdown = CancellationToken::new();
+    let (shutdown, closing) = (CancellationToken::new(), CancellationToken::new());
     let mut parts = tokio::task::JoinSet::new();
     let (graph, until) = (app.graph.clone(), shutdown.clone());
     parts.spawn(async move {
@@ -114,11 +112,16 @@ pub async fn run(
         until.run_until_cancelled(store.checkpoints()).await;
         Ok(())
     });
-    if let Some(listener) = listener {
-        let (app, until) = (app.clone(), shutdown.clone());
-        parts.spawn(async move { api::server::serve(listener, app, until).await.context("the HTTP server failed") });
-    }
-    if worker {
+    let (asked, until) = (app.clone(), closing.clone());
+    let mut server = tokio::task::JoinSet::new();
+    server.spawn(async move {
+        let served = match roles.api {
+            true => api::server::serve(listener, asked, until).await,
+            false => api::server::serve_probes(listener, asked, until).await,
+        };
+        served.context("the HTTP server failed")
+    });
+    if roles.worker {
         let (workers, count, until) = (workers(&app), app.config.workers, shutdown.clone());
         parts.spawn(async move {
             workers.run(count, until).await;
@@ -131,14 +134,20 @@ pub async fn run(
         });
     }
     let failed = tokio::select! {
-        () = stop => None,
-        Some(ended) = parts.join_next() => Some(ended),
+        () = stop => Ok(()),
+        Some(ended) = parts.join_next() => flatten(ended),
+        Some(ended) = server.join_next() => flatten(ended),
     };
     app.draining.store(true, Ordering::SeqCst);
     shutdown.cancel();
     let ended = tokio::time::timeout(SHUTDOWN, async {
-        let mut result = failed.map_or(Ok(()), flatten);
+        let mut result = failed;
         while let Some(ended) = parts.join_next().await {
+            result = result.and(flatten(ended));
+        }
+        // Only now: until the work has ended, whoever asks is told that this process takes no more, and nobody is refused.
+        closing.cancel();
+        while let Some(ended) = server.join_next().await {
             result = result.and(flatten(ended));
         }
         app.inbox.close().await;
@@ -175,13 +184,17 @@ fn flatten(ended: Result<anyhow::Result<()>, tokio::task::JoinError>) -> anyhow:
     ended.map_err(anyhow::Error::from).and_then(|result| result)
 }
 
-/// Resolves on SIGTERM or SIGINT.
-async fn terminated() {
+/// Resolves on SIGTERM or SIGINT. From the call on, not only from the first look, these no longer end the process by
+/// themselves.
+pub fn terminated() -> impl Future<Output = ()> + Send {
     use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut term) = signal(SignalKind::terminate()) else { return std::future::pending().await };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
+    let signals = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
+    async move {
+        let [Ok(mut term), Ok(mut interrupt)] = signals else { return std::future::pending().await };
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("shutting down");
     }
-    tracing::info!("shutting down");
 }

@@ -4,7 +4,10 @@
 //! GitHub is asked by name and answers with an id; only the id counts. Somebody whose token no longer works is
 //! answered like somebody GitHub refuses.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{StreamExt, stream};
@@ -27,6 +30,10 @@ const FRESH: TimeDelta = TimeDelta::minutes(15);
 
 /// How long the last yes is good for while GitHub cannot be asked.
 const OUTAGE: TimeDelta = TimeDelta::hours(24);
+
+/// How long the caller waits for GitHub in all. What it has not said by then counts as unreachable; what it has is
+/// remembered, so the next time begins there.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How many repositories are asked about at a time.
 const AT_A_TIME: usize = 8;
@@ -82,8 +89,9 @@ async fn visible(app: &App, user: &CurrentUser, repos: Vec<RepoRef>) -> Result<H
     let Some(token) = github_token(app, user.id).await? else { return Ok(visible) };
 
     let mut heard = Vec::new();
-    for (id, answer) in ask(app, &token, stale).await {
-        match answer {
+    let mut answers = ask(app, &token, stale.clone()).await;
+    for RepoRef { id, .. } in stale {
+        match answers.remove(&id) {
             Some(answer) => {
                 if matches!(answer, Heard::Yes(_)) {
                     visible.insert(id);
@@ -101,12 +109,15 @@ async fn visible(app: &App, user: &CurrentUser, repos: Vec<RepoRef>) -> Result<H
     Ok(visible)
 }
 
-async fn ask(app: &App, token: &SecretString, repos: Vec<RepoRef>) -> Vec<(RepoId, Option<Heard>)> {
+/// What GitHub says of those it says anything of.
+async fn ask(app: &App, token: &SecretString, repos: Vec<RepoRef>) -> HashMap<RepoId, Heard> {
     let github = app.github.user(token);
     let github = &github;
     stream::iter(repos)
-        .map(|repo| async move { (repo.id, hear(repo.id, github.repository(&repo.name).await)) })
+        .map(|repo| async move { Some((repo.id, hear(repo.id, github.repository(&repo.name).await)?)) })
         .buffer_unordered(AT_A_TIME)
+        .take_until(tokio::time::sleep(PATIENCE))
+        .filter_map(std::future::ready)
         .collect()
         .await
 }

@@ -53,6 +53,11 @@ pub(super) fn service() -> OpenApiService<Api, ()> {
         .server(ServerObject::new("/").description("This server"))
 }
 
+/// The part of it that every process answers.
+pub(super) fn probe_service() -> OpenApiService<HealthApi, ()> {
+    OpenApiService::new(HealthApi, "nectr", env!("CARGO_PKG_VERSION"))
+}
+
 /// The document as JSON, indented.
 pub fn document_json() -> String {
     let mut text = serde_json::to_string_pretty(&*DOCUMENT).unwrap_or_default();
@@ -69,12 +74,20 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(|| completed(&service().spec())
 
 /// The paths of the API and of the pages beside it.
 pub(super) fn paths() -> Paths {
-    let documented = Api::meta().into_iter().flat_map(|api| api.paths).flat_map(|path| {
+    known::<Api>(&["/", "/dashboard", "/metrics", "/docs", "/docs/", "/openapi.json", "/openapi.yaml"])
+}
+
+/// The paths of a process without the API.
+pub(super) fn probe_paths() -> Paths {
+    known::<HealthApi>(&["/metrics"])
+}
+
+fn known<A: OpenApi>(pages: &[&str]) -> Paths {
+    let documented = A::meta().into_iter().flat_map(|api| api.paths).flat_map(|path| {
         let methods = path.operations.into_iter().map(|operation| operation.method);
         methods.map(|method| (path.path.clone(), method)).collect::<Vec<_>>()
     });
-    let pages = ["/", "/dashboard", "/metrics", "/docs", "/docs/", "/openapi.json", "/openapi.yaml"];
-    Paths::new(documented.chain(pages.map(|page| (page.to_owned(), poem::http::Method::GET))))
+    Paths::new(documented.chain(pages.iter().map(|page| ((*page).to_owned(), poem::http::Method::GET))))
 }
 
 /// Swagger UI over the completed document.
@@ -263,6 +276,21 @@ mod tests {
         assert_eq!(words("Verdict"), json!(["APPROVE", "REQUEST_CHANGES", "NEEDS_DISCUSSION"]));
         assert_eq!(words("ReviewEvent"), json!(["APPROVE", "REQUEST_CHANGES", "COMMENT"]));
         assert_eq!(words("Side"), json!(["LEFT", "RIGHT"]));
+    }
+
+    #[test]
+    fn every_moment_is_one_in_the_document() {
+        let schemas = DOCUMENT["components"]["schemas"].as_object().unwrap();
+        let properties = schemas.iter().filter_map(|(schema, it)| Some((schema, it["properties"].as_object()?)));
+        let mut moments = 0;
+        for (schema, properties) in properties {
+            let at = |name: &str| name == "at" || name.ends_with("_at") || name.ends_with("_until");
+            for (name, property) in properties.iter().filter(|(name, it)| at(name) && it["type"] == "string") {
+                assert_eq!(property["format"], "date-time", "{schema}.{name}");
+                moments += 1;
+            }
+        }
+        assert!(moments > 15, "{moments}");
     }
 
     #[test]

@@ -203,7 +203,7 @@ async fn graph(app: &App) -> GraphHealth {
 
 impl From<QueueDepth> for Queue {
     fn from(depth: QueueDepth) -> Self {
-        let QueueDepth { queued, running, dead, oldest_seconds } = depth;
+        let QueueDepth { queued, running, dead, oldest_seconds, .. } = depth;
         Self { queued, running, dead, oldest_seconds }
     }
 }

@@ -67,8 +67,7 @@ impl Incoming {
 /// Whether the body is a form (else JSON); 415 for anything else, and for any encoding: what was signed is read as it is.
 fn check_encoding(headers: &HeaderMap) -> Result<bool, Problem> {
     let refuse = |detail| Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
-    let plain = |encoding: &HeaderValue| encoding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity");
-    if !headers.get_all(header::CONTENT_ENCODING).iter().all(plain) {
+    if headers.contains_key(header::CONTENT_ENCODING) {
         return refuse("Send the body without Content-Encoding");
     }
     let essence =
@@ -175,13 +174,9 @@ mod tests {
 
     #[test]
     fn nothing_is_ever_decompressed() {
-        for encoding in ["gzip", "br", "identity, gzip", "x"] {
+        for encoding in ["gzip", "br", "identity", "identity, gzip", "x"] {
             assert_eq!(status(&[("content-encoding", encoding)]), 415, "{encoding}");
         }
-        assert_eq!(status(&[("content-encoding", "Identity")]), 200);
-        let mut twice = headers(&[("content-encoding", "identity")]);
-        twice.append("content-encoding", HeaderValue::from_static("gzip"));
-        assert_eq!(Incoming::read(&twice).unwrap_err().status().as_u16(), 415);
     }
 
     #[test]

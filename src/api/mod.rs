@@ -48,6 +48,7 @@ use crate::app::Handle;
 use body::Budget;
 use cors::Cors;
 use edge::Edge;
+use error::Problem;
 use page::{Page, Styles};
 use throttle::Throttle;
 
@@ -81,6 +82,22 @@ pub fn app(handle: Handle) -> impl Endpoint {
         .data(cors.clone())
         .with(Edge::new(docs::paths(), cors))
 }
+
+/// What a process without the API answers: how it is, and its numbers.
+pub fn probes(handle: Handle) -> impl Endpoint {
+    let cors = Cors::new(&handle.config.backend_url, &handle.config.frontend_url);
+    probe_routes().data(handle).with(Edge::new(docs::probe_paths(), cors))
+}
+
+fn probe_routes() -> Route {
+    Route::new()
+        .at("/metrics", get(metrics::Scrape))
+        .nest_no_strip("/health", docs::probe_service().into_endpoint())
+        .at("/*path", make_sync(|_| Err::<(), poem::Error>(Problem::not_found(NO_API).into())))
+}
+
+/// What a worker says to whoever wants more of it.
+const NO_API: &str = "This process is a worker: it has /health and /metrics; ask a process that serves the API";
 
 fn routes() -> Route {
     static JSON: LazyLock<String> = LazyLock::new(document_json);

@@ -9,6 +9,8 @@ use poem_openapi::{
     types::Type,
 };
 
+use super::time::Time;
+
 /// The body, not read yet.
 pub(super) struct RawBody(pub(super) Body);
 
@@ -51,7 +53,7 @@ struct PayloadPull {
     /// Its base.
     base: PayloadBranch,
     /// When it last changed.
-    updated_at: String,
+    updated_at: Time,
 }
 
 /// One end of a pull request in a payload.

@@ -45,6 +45,11 @@ pub async fn serve(listener: TcpListener, handle: Handle, shutdown: Cancellation
     answer(listener, Arc::new(super::app(handle)), shutdown).await
 }
 
+/// The same for a process that only works: how it is, and its numbers.
+pub async fn serve_probes(listener: TcpListener, handle: Handle, shutdown: CancellationToken) -> io::Result<()> {
+    answer(listener, Arc::new(super::probes(handle)), shutdown).await
+}
+
 async fn answer<E: Endpoint + 'static>(
     listener: TcpListener,
     endpoint: Arc<E>,

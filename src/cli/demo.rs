@@ -3,9 +3,9 @@
 //! Nothing in it is pretended: a GitHub of our own (`sandbox`) listens on a port, nectr listens on another with a
 //! real database, and between them everything goes over HTTP as it would between the two for real.
 
-use std::{fmt::Display, time::Duration};
+use std::{fmt::Display, pin::pin, time::Duration};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use http::Method;
 use tokio::{net::TcpListener, time::timeout};
 use tokio_util::sync::CancellationToken;
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::Config,
     domain::Clock,
-    run,
+    run::{self, Roles},
     sandbox::{
         self, CLIENT_ID, CLIENT_SECRET, Review, ReviewState, Sample, Sandbox, Sent,
         http::{Request, Response},
@@ -26,8 +26,10 @@ const BY_HAND: &str = "demo";
 /// How long the reviews may take to appear.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Tells the story; without `once` it then stays up until Ctrl-C. Fails unless every expected review was posted.
+/// Tells the story; without `once` it then stays up until it is told to end. Fails unless every expected review was posted.
 pub async fn run(once: bool) -> Result<()> {
+    // Before there is anything to leave behind.
+    let mut told_to_end = pin!(run::terminated());
     let folder = Folder::new()?;
     let github = Sandbox::start().await.context("cannot start the GitHub of this demo")?;
     let mut sample = sandbox::sample(&github);
@@ -39,10 +41,13 @@ pub async fn run(once: bool) -> Result<()> {
     say(format_args!("A GitHub of our own is up at {}, with one repository: {}.", github.url(), sample.repo));
     let app = run::prepare(config(&github, &folder, &sample, &url, address.port())?, Clock::system()).await?;
     let stop = CancellationToken::new();
-    let serving = tokio::spawn(run::run(app.clone(), Some(listener), true, stop.clone().cancelled_owned()));
+    let serving = tokio::spawn(run::run(app, listener, Roles::ALL, stop.clone().cancelled_owned()));
     say(format_args!("nectr is up at {url}, with a new SQLite database."));
 
-    let told = story(&github, &mut sample, &url).await;
+    let told = tokio::select! {
+        told = story(&github, &mut sample, &url) => told,
+        () = &mut told_to_end => Err(anyhow!("told to end before the story did")),
+    };
     if told.is_ok() && !once {
         headline("Now look around; Ctrl-C ends it");
         say(format_args!("Dashboard   {url}/dashboard   (Sign in: you are {} here)", sample.admin));
@@ -51,7 +56,7 @@ pub async fn run(once: bool) -> Result<()> {
         say(format_args!(
             "Receiver    {url}/api/v1/webhooks/github   (the secret of webhooks made by hand is {BY_HAND})"
         ));
-        tokio::signal::ctrl_c().await?;
+        told_to_end.await;
     }
     stop.cancel();
     serving.await??;

@@ -3,26 +3,23 @@
 //! `fail` means that serving would fail; `warn`, that something will be missing. Nothing is changed and no database is
 //! made, though the file with a development server's `SECRET_KEY` may be. Beside a running server it checks that server.
 
+mod outside;
+
 use std::{
     fs::OpenOptions,
-    future::Future,
     io::{ErrorKind, Write},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::SocketAddr,
     path::Path,
-    pin::Pin,
-    sync::Arc,
     time::Duration,
 };
 
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
-use url::Host;
 
 use super::{Failed, migrate, text::safe};
 use crate::{
-    config::{Config, Flags, GraphConfig, Inspection, Problems, SETTINGS, Setting, WhenUnset},
+    config::{Config, Flags, GraphConfig, Inspection, Problems, SETTINGS, Setting, WhenUnset, near},
     domain::Clock,
-    github::{BoxError, GitHub, GitHubError, GitHubOptions, RateGate},
     graph::{
         CodeGraph, GraphError,
         neo4j::{Neo4j, Neo4jOptions},
@@ -34,6 +31,9 @@ use crate::{
 
 /// How long to wait for GitHub, and for Neo4j.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Connections that are named, of those that are unwell.
+const SHOWN: u64 = 5;
 
 /// One line of the report.
 #[derive(Debug, PartialEq, Eq)]
@@ -63,11 +63,15 @@ pub(super) async fn run(flags: &Flags, out: &mut dyn Write) -> anyhow::Result<()
         report.line("database", &found)?;
         if let Some(store) = store {
             report.line("sealed secrets", &sealed(config, &store).await)?;
+            report.line("connections", &connections(&store).await)?;
         }
         report.line("code graph", &graph(config).await)?;
         report.line("sign-in", &sign_in(config))?;
-        report.line("webhooks", &webhooks(config))?;
-        report.line("github", &github(config).await)?;
+        report.line("webhooks", &outside::webhooks(config, serving).await)?;
+        let of_github = outside::github(config).await;
+        for (name, finding) in outside::collectors(config).await.into_iter().chain(of_github) {
+            report.line(name, &finding)?;
+        }
     }
     if report.failed { Err(Failed.into()) } else { Ok(()) }
 }
@@ -85,8 +89,13 @@ impl Report<'_> {
             Fail(text) => ("fail", text),
         };
         self.failed |= matches!(finding, Fail(_));
-        writeln!(self.out, "{mark:<4}  {name:<27}  {}", safe(text))
+        writeln!(self.out, "{mark:<4}  {name:<width$}  {}", safe(text), width = width())
     }
+}
+
+/// Of the longest name there is.
+fn width() -> usize {
+    SETTINGS.iter().map(|setting| setting.name.len()).max().unwrap_or_default()
 }
 
 fn of_setting(inspection: &Inspection, setting: &Setting) -> Finding {
@@ -119,13 +128,8 @@ async fn address(listen: SocketAddr) -> (Finding, bool) {
     match TcpListener::bind(listen).await {
         Ok(_) => (Fine(format!("{listen} is free")), false),
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
-            let mut near = listen;
-            match listen.ip() {
-                IpAddr::V4(Ipv4Addr::UNSPECIFIED) => near.set_ip(Ipv4Addr::LOCALHOST.into()),
-                IpAddr::V6(Ipv6Addr::UNSPECIFIED) => near.set_ip(Ipv6Addr::LOCALHOST.into()),
-                _ => {}
-            }
-            let live = Request::get(format!("http://{near}/health/live")).timeout(Duration::from_secs(5)).send().await;
+            let live = format!("http://{}/health/live", near(listen));
+            let live = Request::get(live).timeout(Duration::from_secs(5)).send().await;
             match live {
                 Ok(answer) if answer.status == 200 => (Fine(format!("a nectr is serving on {listen}")), true),
                 _ => (Fail(format!("{listen} is taken: stop what listens there, or set PORT")), false),
@@ -186,6 +190,23 @@ async fn sealed(config: &Config, store: &Store) -> Finding {
     }
 }
 
+/// Whether the webhooks deliver and the bot may review, as the server last saw it.
+async fn connections(store: &Store) -> Finding {
+    let known = async { Ok::<_, StoreError>((store.webhooks().await?, store.unwell(SHOWN).await?)) };
+    let (webhooks, unwell) = match known.await {
+        Ok(known) => known,
+        Err(error) => return Warn(format!("cannot be counted: {error}")),
+    };
+    let counted = webhooks.into_iter().filter(|(_, count)| *count > 0);
+    let counted: Vec<_> = counted.map(|(state, count)| format!("{count} {}", state.as_str())).collect();
+    if counted.is_empty() {
+        return Fine("no repository is connected".to_owned());
+    }
+    let text = format!("webhooks: {}", counted.join(", "));
+    let unwell: Vec<_> = unwell.into_iter().map(|(repo, why)| format!("{repo}: {why}")).collect();
+    if unwell.is_empty() { Fine(text) } else { Warn(format!("{text}; {}", unwell.join("; "))) }
+}
+
 /// Whether the code graph is there. Away it is no failure: the server starts without, and what is learned waits.
 async fn graph(config: &Config) -> Finding {
     let (uri, options) = match &config.graph {
@@ -226,56 +247,8 @@ fn sign_in(config: &Config) -> Finding {
     }
 }
 
-fn webhooks(config: &Config) -> Finding {
-    let near = match config.backend_url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback() || address.is_private(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => true,
-    };
-    let receiver = format!("{}api/v1/webhooks/github", slashed(config));
-    match near {
-        true => Warn(format!("GitHub cannot reach {receiver}: set BACKEND_URL to a public address (or a tunnel's)")),
-        false => Fine(receiver),
-    }
-}
-
 fn slashed(config: &Config) -> String {
     format!("{}/", config.backend_url.as_str().trim_end_matches('/'))
-}
-
-/// Whether GitHub knows the bot. Never a failure: the server starts without, and work waits until it does.
-async fn github(config: &Config) -> Finding {
-    let asked = async {
-        let options = GitHubOptions {
-            api_url: config.github.api_url.clone(),
-            server_url: config.github.server_url.clone(),
-            oauth: None,
-            pat: config.github.pat.clone(),
-            ask_gh: config.github.ask_gh,
-            gate: Arc::new(ReadsOnly),
-            clock: Clock::system(),
-        };
-        GitHub::new(options)?.bot().account().await
-    };
-    match tokio::time::timeout(PATIENCE, asked).await {
-        Ok(Ok(account)) => Fine(format!("the bot is {} on {}", account.login, config.github.api_url)),
-        Ok(Err(error @ GitHubError::Unauthorized)) => Warn(format!("{error}: make a new token and set GITHUB_PAT")),
-        Ok(Err(error @ GitHubError::Unavailable(_))) => {
-            Warn(format!("{error}: nothing answers rightly at {}", config.github.api_url))
-        }
-        Ok(Err(error)) => Warn(error.to_string()),
-        Err(_) => Warn(format!("{} did not answer within {} s", config.github.api_url, PATIENCE.as_secs())),
-    }
-}
-
-/// Doctor writes nothing, so there is nothing to admit.
-struct ReadsOnly;
-
-impl RateGate for ReadsOnly {
-    fn admit(&self) -> Pin<Box<dyn Future<Output = Result<Option<Duration>, BoxError>> + Send + '_>> {
-        Box::pin(async { Ok(None) })
-    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
 use super::*;
 use crate::store::users::SignIn;
 
@@ -46,13 +48,42 @@ async fn a_database_somebody_serves_fails_unless_that_is_the_server_we_look_at()
     assert!(matches!(database(&config, true).await.0, Fine(text) if text.contains("up to date")));
 }
 
-#[test]
-fn what_github_cannot_reach_is_said() {
+#[tokio::test]
+async fn what_github_cannot_reach_is_said() {
     for near in ["http://localhost:8000", "http://127.0.0.1", "http://192.168.1.5", "http://[::1]:80"] {
-        assert!(matches!(webhooks(&config(&[("BACKEND_URL", near)])), Warn(_)), "{near}");
+        let said = outside::webhooks(&config(&[("BACKEND_URL", near)]), true).await;
+        assert!(matches!(said, Warn(text) if text.contains("set BACKEND_URL")), "{near}");
     }
-    let public = webhooks(&config(&[("BACKEND_URL", "https://nectr.example.com/x/")]));
-    assert_eq!(public, Fine("https://nectr.example.com/x/api/v1/webhooks/github".to_owned()));
+}
+
+/// Answers one request with this.
+async fn once(status: &str, body: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/health/live", listener.local_addr().unwrap());
+    let answer = format!("HTTP/1.1 {status} x\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    tokio::spawn(async move {
+        let mut stream = listener.accept().await.unwrap().0;
+        let _ = stream.read(&mut [0; 4096]).await.unwrap();
+        stream.write_all(answer.as_bytes()).await.unwrap();
+    });
+    url
+}
+
+#[tokio::test]
+async fn our_own_public_address_is_tried() {
+    let reach = async |live: &str, serving| outside::reach(live, "the receiver", serving).await;
+    let well = once("200", r#"{"status":"ok"}"#).await;
+    assert_eq!(reach(&well, true).await, Fine("the receiver: a nectr answers there".to_owned()));
+    for (status, body) in [("200", "<h1>It works!</h1>"), ("404", r#"{"detail":"?"}"#), ("502", "")] {
+        let other = reach(&once(status, body).await, true).await;
+        assert!(matches!(&other, Warn(text) if text.contains(status) && text.contains("BACKEND_URL")), "{other:?}");
+    }
+    assert!(matches!(reach(&once("502", "").await, false).await, Fine(text) if text.contains("a proxy is there")));
+
+    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let live = format!("http://{nobody}/health/live");
+    assert!(matches!(reach(&live, true).await, Warn(text) if text.contains("cannot be reached from here")));
+    assert!(matches!(reach(&live, false).await, Warn(text) if text.contains("ask again while nectr")));
 }
 
 #[tokio::test]
@@ -78,8 +109,8 @@ async fn every_problem_of_the_settings_is_a_line_and_no_secret_is_shown() {
     let line = |name: &str| text.lines().find(|line| line[6..].starts_with(&format!("{name} "))).unwrap();
     assert!(line("PORT").starts_with("fail") && line("PORT").contains("must be a number"));
     assert!(line("SECRET_KEY").starts_with("fail") && line("SECRET_KEY").contains("32 bytes"));
-    assert_eq!(line("APP_ENV"), format!("ok    {:<27}  production (flag)", "APP_ENV"));
-    assert_eq!(line("DATABASE_URL"), format!("ok    {:<27}  set (flag)", "DATABASE_URL"));
+    assert_eq!(line("APP_ENV"), format!("ok    {:<1$}  production (flag)", "APP_ENV", width()));
+    assert_eq!(line("DATABASE_URL"), format!("ok    {:<1$}  set (flag)", "DATABASE_URL", width()));
     assert!(!text.contains("hunter2"));
 }
 

@@ -19,6 +19,7 @@ use crate::{
 mod deliveries;
 pub mod demo;
 mod doctor;
+mod health;
 mod migrate;
 mod openapi;
 mod replay;
@@ -52,6 +53,8 @@ enum Command {
     Migrate(migrate::Migrate),
     /// Check every setting and everything nectr depends on
     Doctor(Settings),
+    /// Ask a running nectr whether it is well; exits with 1 if it is not
+    Health(health::Health),
     /// Sign and send payload files as GitHub would
     Replay(replay::Replay),
     /// Look at the deliveries that came in, and run them again
@@ -148,6 +151,7 @@ async fn run(cli: Cli, out: &mut dyn Write) -> anyhow::Result<()> {
         Command::Openapi(openapi) => openapi.run(out),
         Command::Migrate(migrate) => migrate.run(out).await,
         Command::Doctor(settings) => doctor::run(&settings.0, out).await,
+        Command::Health(health) => health.run(out).await,
         Command::Replay(replay) => replay.run(out).await,
         Command::Deliveries(deliveries) => deliveries.run(out).await,
     }
@@ -223,6 +227,7 @@ mod tests {
             "nectr migrate status --database-url sqlite://x",
             "nectr deliveries list --database-url sqlite://x",
             "nectr replay x.json --github-webhook-secret-file y",
+            "nectr health --port 9000",
         ] {
             command(line);
         }

@@ -12,7 +12,11 @@ mod sources;
 #[cfg(test)]
 mod tests;
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use secrecy::SecretString;
 use url::Url;
@@ -148,6 +152,22 @@ impl DatabaseSettings {
         let (sources, problems) = Sources::gather(flags);
         read::database_settings(&sources.lookup(), problems)
     }
+}
+
+/// Where the server of this machine is asked how it is: `HOST` and `PORT` alone, whatever else is set. Writes nothing.
+pub fn nearby(flags: &Flags) -> Result<SocketAddr, Problems> {
+    let (sources, problems) = Sources::gather(flags);
+    read::listen(&sources.lookup(), problems).map(near)
+}
+
+/// Where somebody on this machine reaches what listens on `listen`, which may be every address there is.
+pub fn near(mut listen: SocketAddr) -> SocketAddr {
+    match listen.ip() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => listen.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => listen.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    listen
 }
 
 /// The settings, and where each came from. What `nectr doctor` looks at.

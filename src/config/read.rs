@@ -40,16 +40,22 @@ pub(super) fn database_settings(lookup: Lookup<'_>, problems: Problems) -> Resul
     }
 }
 
+/// Where a server with these settings listens.
+pub(super) fn listen(lookup: Lookup<'_>, problems: Problems) -> Result<SocketAddr, Problems> {
+    let mut read = Reader { lookup, production: false, problems };
+    let listen = read.listen();
+    if read.problems.0.is_empty() { Ok(listen) } else { Err(read.problems) }
+}
+
 /// All settings.
 pub(super) fn config(lookup: Lookup<'_>, problems: Problems) -> Result<Config, Problems> {
     let mut read = Reader { lookup, production: false, problems };
     read.production = read.choice("APP_ENV", &[("production", true), ("development", false)]).unwrap_or(false);
     let production = read.production;
 
-    let anywhere = if production { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST };
-    let host = read.parse("HOST", "an IP address", host).unwrap_or(IpAddr::V4(anywhere));
-    let port = read.number("PORT", 0, u16::MAX);
-    let backend_url = read.url("BACKEND_URL").or_else(|| Url::parse(&format!("http://localhost:{port}")).ok());
+    let listen = read.listen();
+    let backend_url =
+        read.url("BACKEND_URL").or_else(|| Url::parse(&format!("http://localhost:{}", listen.port())).ok());
     let frontend_url = read.url("FRONTEND_URL").or_else(|| backend_url.clone());
     let trusted_proxies = read.list("TRUSTED_PROXIES", "a network like 10.0.0.0/8", network);
     let metrics_token = read.secret("METRICS_TOKEN");
@@ -89,7 +95,7 @@ pub(super) fn config(lookup: Lookup<'_>, problems: Problems) -> Result<Config, P
     };
     Ok(Config {
         production,
-        listen: SocketAddr::new(host, port),
+        listen,
         database_url: database.url,
         secret_key,
         secret_key_previous,
@@ -172,6 +178,12 @@ impl Reader<'_> {
         parsed
     }
 
+    fn listen(&mut self) -> SocketAddr {
+        let anywhere = if self.production { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST };
+        let host = self.parse("HOST", "an IP address", host).unwrap_or(IpAddr::V4(anywhere));
+        SocketAddr::new(host, self.number("PORT", 0, u16::MAX))
+    }
+
     fn secret(&mut self, name: &'static str) -> Option<SecretString> {
         self.text(name).map(SecretString::from)
     }
@@ -200,6 +212,11 @@ impl Reader<'_> {
 
     pub(super) fn url(&mut self, name: &'static str) -> Option<Url> {
         self.parse(name, "an http:// or https:// address without query", http_url)
+    }
+
+    /// An address that is used as it stands, to the last slash.
+    pub(super) fn whole_url(&mut self, name: &'static str) -> Option<Url> {
+        self.parse(name, "an http:// or https:// address without query", plain_url)
     }
 
     fn database(&mut self) -> Option<Database> {
@@ -287,15 +304,20 @@ fn host(text: &str) -> Option<IpAddr> {
 }
 
 fn http_url(text: &str) -> Option<Url> {
-    let mut url = Url::parse(text).ok()?;
+    let mut url = plain_url(text)?;
+    let path = url.path().trim_end_matches('/').to_owned();
+    url.set_path(&path);
+    Some(url)
+}
+
+fn plain_url(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
     let plain = matches!(url.scheme(), "http" | "https")
         && url.has_host()
         && url.query().is_none()
         && url.fragment().is_none()
         && url.username().is_empty()
         && url.password().is_none();
-    let path = url.path().trim_end_matches('/').to_owned();
-    url.set_path(&path);
     plain.then_some(url)
 }
 

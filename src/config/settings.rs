@@ -83,7 +83,7 @@ macro_rules! required {
 
 use WhenUnset::{Derived, Nothing, Value};
 
-const SECTIONS: [Setting; 44] = table! {
+const SECTIONS: [Setting; 50] = table! {
     "Server" {
         "APP_ENV" "app-env" "ENV" = Value("development"), :
             "`production` makes the marked settings mandatory; otherwise `development`";
@@ -109,10 +109,22 @@ const SECTIONS: [Setting; 44] = table! {
             "OTLP collector that traces and metrics go to, like http://HOST:4318; without one they go nowhere";
         "OTEL_EXPORTER_OTLP_HEADERS" "otel-exporter-otlp-headers" "HEADERS" = Nothing, secret :
             "What the collector wants to see, as NAME=VALUE, comma separated";
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" "otel-exporter-otlp-traces-endpoint" "URL" = Derived("OTEL_EXPORTER_OTLP_ENDPOINT/v1/traces"), :
+            "The whole address for traces, where it is another";
+        "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT" "otel-exporter-otlp-metrics-endpoint" "URL" = Derived("OTEL_EXPORTER_OTLP_ENDPOINT/v1/metrics"), :
+            "The whole address for metrics, where it is another";
+        "OTEL_EXPORTER_OTLP_TRACES_HEADERS" "otel-exporter-otlp-traces-headers" "HEADERS" = Derived("OTEL_EXPORTER_OTLP_HEADERS"), secret :
+            "What the collector of traces wants to see, in place of the general headers";
+        "OTEL_EXPORTER_OTLP_METRICS_HEADERS" "otel-exporter-otlp-metrics-headers" "HEADERS" = Derived("OTEL_EXPORTER_OTLP_HEADERS"), secret :
+            "What the collector of metrics wants to see, in place of the general headers";
         "OTEL_EXPORTER_OTLP_TIMEOUT" "otel-exporter-otlp-timeout" "MILLISECONDS" = Value("10000"), :
             "How long one request to the collector may take";
         "OTEL_EXPORTER_OTLP_PROTOCOL" "otel-exporter-otlp-protocol" "PROTOCOL" = Value("http/protobuf"), :
             "How the collector is talked to: `http/protobuf` is all there is";
+        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL" "otel-exporter-otlp-traces-protocol" "PROTOCOL" = Derived("OTEL_EXPORTER_OTLP_PROTOCOL"), :
+            "The same for traces";
+        "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL" "otel-exporter-otlp-metrics-protocol" "PROTOCOL" = Derived("OTEL_EXPORTER_OTLP_PROTOCOL"), :
+            "The same for metrics";
         "OTEL_SERVICE_NAME" "otel-service-name" "NAME" = Value("nectr"), :
             "What this service is called in traces and metrics";
         "OTEL_RESOURCE_ATTRIBUTES" "otel-resource-attributes" "ATTRIBUTES" = Nothing, :
@@ -143,9 +155,9 @@ const SECTIONS: [Setting; 44] = table! {
             "The SECRET_KEY before the present one: still opens and verifies";
         "ACCESS_TOKEN_EXPIRE_MINUTES" "access-token-expire-minutes" "MINUTES" = Value("1440"), :
             "How long a sign-in lasts";
-        "ALLOWED_GITHUB_USERS" "allowed-github-users" "LOGINS" = Derived("everybody"), :
+        "ALLOWED_GITHUB_USERS" "allowed-github-users" "LOGINS" = Derived("everybody, unless ALLOWED_GITHUB_ORGS is set"), :
             "Who may sign in: GitHub logins, comma separated";
-        "ALLOWED_GITHUB_ORGS" "allowed-github-orgs" "LOGINS" = Derived("everybody"), :
+        "ALLOWED_GITHUB_ORGS" "allowed-github-orgs" "LOGINS" = Derived("everybody, unless ALLOWED_GITHUB_USERS is set"), :
             "Whose members may sign in: GitHub organisations, comma separated";
     }
     "GitHub" {

@@ -3,12 +3,13 @@
 //! Everything that puts words on GitHub passes the shared write limiter first; a token GitHub refused is looked for
 //! again at the next call.
 
+use chrono::DateTime;
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::{
-    Account, GitHubError, Inner, Issue, NewComment, PostedReview, PullSummary, Repository,
+    Account, GitHubError, Inner, Issue, NewComment, PostedReview, PullSummary, Quota, Repository, Standing,
     answer::Answer,
     call::{Call, escape},
     client::PER_PAGE,
@@ -44,6 +45,25 @@ impl<'a> Bot<'a> {
         }
         let user: wire::User = self.call(Call::get("/user".to_owned(), "the bot's account")).await?.json()?;
         Ok(known.insert((token, user.into())).1.clone())
+    }
+
+    /// What GitHub says of the bot's token, asked anew.
+    pub async fn standing(&self) -> Result<Standing, GitHubError> {
+        let answer = self.call(Call::get("/user".to_owned(), "the bot's account")).await?;
+        let text = |name: &str| answer.headers.get(name)?.to_str().ok().map(str::trim);
+        let number = |name: &str| text(name)?.parse::<i64>().ok();
+        let quota = || {
+            let (limit, remaining) = (number("x-ratelimit-limit")?, number("x-ratelimit-remaining")?);
+            Some(Quota { limit, remaining, reset: DateTime::from_timestamp(number("x-ratelimit-reset")?, 0)? })
+        };
+        let list =
+            |scopes: &str| scopes.split(',').map(str::trim).filter(|it| !it.is_empty()).map(str::to_owned).collect();
+        Ok(Standing {
+            account: answer.json::<wire::User>()?.into(),
+            scopes: text("x-oauth-scopes").map(list),
+            quota: quota(),
+            clock: text("date").and_then(|date| Some(DateTime::parse_from_rfc2822(date).ok()?.to_utc())),
+        })
     }
 
     /// The repository, as the bot sees it. Conditional (ETag) when it was read before.

@@ -42,7 +42,7 @@ pub use bot::Bot;
 pub use error::{BoxError, GitHubError};
 pub use types::{
     Account, ChangedPulls, HistoryPage, Hook, HookReport, Issue, KeyFiles, Listed, NewComment, PostedReview,
-    PullSummary, Record, RecordedAttempt, Repository, Tree,
+    PullSummary, Quota, Record, RecordedAttempt, Repository, Standing, Tree,
 };
 pub use user::User;
 

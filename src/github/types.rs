@@ -25,6 +25,30 @@ pub struct Account {
     pub avatar_url: Option<String>,
 }
 
+/// What GitHub says of the bot's token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Whose it is.
+    pub account: Account,
+    /// The scopes of a classic token; none for one whose rights are said repository by repository.
+    pub scopes: Option<Vec<String>>,
+    /// What it may still ask; none where GitHub sets no limit.
+    pub quota: Option<Quota>,
+    /// What time it is at GitHub, to the second.
+    pub clock: Option<DateTime<Utc>>,
+}
+
+/// How many requests are left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    /// Of this many.
+    pub limit: i64,
+    /// Until the reset.
+    pub remaining: i64,
+    /// When it is the whole limit again.
+    pub reset: DateTime<Utc>,
+}
+
 /// A repository as one token sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repository {

@@ -82,6 +82,14 @@ async fn put(
         difference(&repository, known, &tree, now)
     })
     .await?;
+    let Build { repository: RepositoryFact { repo, .. }, scan, files, gone, .. } = &build;
+    tracing::info!(
+        repo = %repo.name,
+        files = scan.files,
+        changed = files.len(),
+        gone = gone.len(),
+        "putting a repository's files into the code graph"
+    );
     match graph.build(&build).await {
         Err(GraphError::Outdated) => {
             app.store.still_mine(lease).await?;

@@ -131,6 +131,8 @@ pub(super) async fn run(
             }
         };
         app.store.keep_progress(lease, &serde_json::json!(progress)).await?;
+        let Progress { step, pulls, .. } = progress;
+        tracing::info!(repo = %repo.name, ?step, pulls, of = PULLS, "learning what happened before");
     }
 }
 

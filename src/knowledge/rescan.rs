@@ -50,13 +50,12 @@ impl From<GraphError> for RescanError {
 }
 
 /// Brings the graph's files up to the default branch and waits for it; has the profile written anew beside that. Who asks
-/// while the files are being read has them read once more, together with everybody else who does: what is on its way may
-/// be older than the question. Returns how many files the graph holds. The tasks go on if the caller leaves.
+/// while that is being done waits for the same: whatever is merged meanwhile brings a task of its own. Returns how many files the graph holds. The tasks go on if the caller leaves.
 pub async fn rescan(app: &App, installation: InstallationId, repo: &RepoRef) -> Result<i64, RescanError> {
     let graph = app.graph.as_ref().ok_or(RescanError::NotConfigured)?;
     answers(graph).await?;
-    let id = app.inbox.enqueue_again(task(app, TaskKind::Graph, installation, repo)).await?;
-    app.inbox.enqueue_again(task(app, TaskKind::Scan, installation, repo)).await?;
+    let id = app.inbox.enqueue(task(app, TaskKind::Graph, installation, repo)).await?;
+    app.inbox.enqueue(task(app, TaskKind::Scan, installation, repo)).await?;
     let waited = tokio::time::timeout(PATIENCE, async {
         let mut pause = LOOK.0;
         loop {

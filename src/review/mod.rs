@@ -13,6 +13,8 @@ pub(crate) mod samples;
 
 use std::{sync::Arc, time::Duration};
 
+use chrono::TimeDelta;
+
 use crate::{
     app::App,
     domain::{
@@ -54,6 +56,9 @@ impl Request {
 
 /// GitHub's API may show a pull request as it was before the event; how long until we look again.
 const LAG: Duration = Duration::from_secs(10);
+
+/// How long an event is believed rather than the API, when neither is newer.
+const UNCLEAR: TimeDelta = TimeDelta::minutes(1);
 
 /// How a review ended, and what was seen of the pull request on the way: the code graph wants to know.
 #[derive(Debug)]
@@ -169,6 +174,12 @@ async fn moot(app: &App, lease: Lease, request: &Request, pull: &PullRequest) ->
         if let Some(error) = lags(hint, pull) {
             return Err(error);
         }
+        // Of two events within one second GitHub's stamps do not tell which was later. Unless the other head was heard of
+        // after this one, it is taken for the older: for a while.
+        let unclear = moved && hint.updated_at == Some(pull.updated_at) && app.clock.now() - pull.updated_at < UNCLEAR;
+        if unclear && !app.store.heard_later(pull.repo.id, pull.number, &pull.head, lease).await? {
+            return Err(lagging(format!("GitHub still shows {} as the head", pull.head.short())));
+        }
         if moved && app.store.review_of_head_waits(pull.repo.id, pull.number, &pull.head, lease).await? {
             return Ok(Some(Outcome::superseded()));
         }
@@ -197,7 +208,11 @@ pub fn lags(hint: &PullHint, pull: &PullRequest) -> Option<Failure> {
     } else {
         return None;
     };
-    Some(Failure::Again { retry: Retry::Park(LAG), error })
+    Some(lagging(error))
+}
+
+fn lagging(error: String) -> Failure {
+    Failure::Again { retry: Retry::Park(LAG), error }
 }
 
 /// What tells this review from every other: head, base branch, and which request to post again it answers.

@@ -26,6 +26,7 @@ use crate::{
         reviews::ReviewDraft,
         work::Lease,
     },
+    telemetry::metrics::metrics,
 };
 
 /// A review, ready to go.
@@ -180,6 +181,7 @@ async fn posted(
 ) -> Result<Published, Failure> {
     lift(app, pull, &effect.draft).await?;
     app.store.review_posted(lease, effect, review.id, &review.html_url).await?;
+    metrics().reviews.with_label_values(&[effect.draft.verdict.as_str()]).inc();
     Ok(Published::Posted)
 }
 

@@ -293,6 +293,21 @@ impl Store {
         Ok(self.read().query_one_raw(self.sql(sql, values)).await?.is_some())
     }
 
+    /// Whether this head was heard of after `than` arrived.
+    pub async fn heard_later(
+        &self,
+        repo: RepoId,
+        number: PrNumber,
+        head: &CommitSha,
+        than: Lease,
+    ) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 AS one FROM deliveries WHERE repo_id = $1 AND pr_number = $2 AND head_sha = $3 AND id > $4 \
+                   LIMIT 1";
+        let own = if than.source == Source::Delivery { than.id } else { 0 };
+        let values: [Value; 4] = [repo.0.into(), number.0.into(), head.0.clone().into(), own.into()];
+        Ok(self.read().query_one_raw(self.sql(sql, values)).await?.is_some())
+    }
+
     async fn attempts(&self, id: DeliveryId) -> Result<Vec<Attempt>, StoreError> {
         let sql = "SELECT number, started_at, finished_at, result, error FROM attempts \
                    WHERE source = 'delivery' AND work_id = $1 ORDER BY number";

@@ -17,6 +17,21 @@ pub struct QueueDepth {
     pub dead: i64,
     /// Age of the oldest that waits, in seconds.
     pub oldest_seconds: i64,
+    /// Of what waits, the deliveries.
+    pub deliveries: Waits,
+    /// Of what waits, the tasks.
+    pub tasks: Waits,
+}
+
+/// What work waits for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Waits {
+    /// For a worker.
+    pub queued: i64,
+    /// For its next attempt, because the last one failed.
+    pub failed: i64,
+    /// For the world: a rate limit, an outage, the bot's token.
+    pub parked: i64,
 }
 
 impl Store {
@@ -24,17 +39,24 @@ impl Store {
     pub async fn queue_depth(&self) -> Result<QueueDepth, StoreError> {
         let mut depth = QueueDepth::default();
         let mut oldest = None;
-        for table in ["deliveries", "tasks"] {
+        for (table, waits) in [("deliveries", &mut depth.deliveries), ("tasks", &mut depth.tasks)] {
             let sql = format!(
-                "SELECT status, COUNT(*) AS rows, MIN(received_at) AS oldest FROM {table} \
-                 WHERE due_at IS NOT NULL GROUP BY status"
+                "SELECT status, parked_since IS NOT NULL AS parked, COUNT(*) AS rows, MIN(received_at) AS oldest \
+                 FROM {table} WHERE due_at IS NOT NULL GROUP BY status, parked_since IS NOT NULL"
             );
             for row in self.read().query_all_raw(self.sql(&sql, [])).await? {
                 let rows: i64 = row.try_get("", "rows")?;
-                if row.try_get::<String>("", "status")? == Status::Running.as_str() {
+                let status: String = row.try_get("", "status")?;
+                if status == Status::Running.as_str() {
                     depth.running += rows;
                 } else {
                     depth.queued += rows;
+                    let waiting = match (status == Status::Failed.as_str(), row.try_get("", "parked")?) {
+                        (true, true) => &mut waits.parked,
+                        (true, false) => &mut waits.failed,
+                        (false, _) => &mut waits.queued,
+                    };
+                    *waiting += rows;
                     let age: i64 = row.try_get("", "oldest")?;
                     oldest = Some(oldest.map_or(age, |oldest: i64| oldest.min(age)));
                 }

@@ -11,9 +11,13 @@ use prometheus::{
     core::Collector, proto::MetricFamily,
 };
 
+use super::process::Process;
+
 /// Everything that is counted.
 pub struct Metrics {
     registry: Registry,
+    /// What has the names of every process rather than ours.
+    process: Registry,
     /// Requests to the webhook receiver by the HTTP status that was answered.
     pub deliveries_received: IntCounterVec,
     /// Seconds from a delivery's head to its answer.
@@ -26,6 +30,8 @@ pub struct Metrics {
     pub work_attempts: HistogramVec,
     /// Seconds from a delivery's arrival (or from when a review was asked for) until the review is posted.
     pub review_seconds: Histogram,
+    /// Reviews that were posted, by `verdict`.
+    pub reviews: IntCounterVec,
     /// Requests to GitHub by `status`: `2xx`, `3xx`, `4xx`, `5xx`, `limited` (whatever status GitHub says it with), or
     /// `none` where no answer arrived, or not all of it.
     pub github_requests: IntCounterVec,
@@ -37,6 +43,11 @@ pub struct Metrics {
     pub queue: IntGaugeVec,
     /// Age of the oldest that waits, in seconds. Without labels; a vector, because it can be unknown.
     pub queue_oldest_seconds: IntGaugeVec,
+    /// Deliveries and tasks (`source`) that wait, by what for (`status`): `queued` for a worker, `failed` for another
+    /// attempt, `parked` for GitHub or whatever else is not ready.
+    pub waiting: IntGaugeVec,
+    /// Webhooks of connected repositories by `state`, in the words of the API.
+    pub webhooks: IntGaugeVec,
     /// 1 while the code graph answers, 0 while it does not; absent with `GRAPH=off`.
     pub graph_up: IntGaugeVec,
     /// Seconds since the process started.
@@ -64,8 +75,11 @@ const ATTEMPTS: [f64; 5] = [1.0, 2.0, 3.0, 5.0, 8.0];
 impl Metrics {
     fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new_custom(Some("nectr".to_owned()), None)?;
+        let process = Registry::new();
+        process.register(Box::new(Process::new()?))?;
         let add = Add(&registry);
         let this = Self {
+            process,
             deliveries_received: add.counters(
                 "deliveries_received_total",
                 "Requests to the webhook receiver, by the status that was answered.",
@@ -89,6 +103,7 @@ impl Metrics {
                 "From a delivery's arrival to its posted review.",
                 &SLOW,
             )?,
+            reviews: add.counters("reviews_total", "Reviews that were posted, by verdict.", &["verdict"])?,
             github_requests: add.counters("github_requests_total", "Requests to GitHub, by answer.", &["status"])?,
             github_remaining: add.gauges(
                 "github_rate_limit_remaining",
@@ -106,6 +121,8 @@ impl Metrics {
                 "Age of the oldest delivery or task that waits.",
                 &[],
             )?,
+            waiting: add.gauges("waiting", "Deliveries and tasks that wait, by what for.", &["source", "status"])?,
+            webhooks: add.gauges("webhooks", "Webhooks of connected repositories, by how they are.", &["state"])?,
             graph_up: add.gauges("graph_up", "Whether the code graph answers.", &["backend"])?,
             uptime_seconds: add.gauge("uptime_seconds", "Since the process started.")?,
             registry: registry.clone(),
@@ -126,20 +143,38 @@ impl Metrics {
 
     /// Everything, as it is now.
     pub(super) fn gather(&self) -> Vec<MetricFamily> {
-        self.registry.gather()
+        let mut all = self.registry.gather();
+        all.extend(self.process.gather());
+        all
     }
 
     /// Notes what waits, or that nobody knows: a number from before the database went would say that all is well.
     pub fn waiting(&self, known: Option<Waiting>) {
-        let Some(Waiting { queued, running, dead, oldest_seconds }) = known else {
+        let Some(Waiting { queued, running, dead, oldest_seconds, reasons }) = known else {
             self.queue.reset();
             self.queue_oldest_seconds.reset();
+            self.waiting.reset();
             return;
         };
+        for (source, statuses) in reasons {
+            for (status, count) in statuses {
+                self.waiting.with_label_values(&[source, status]).set(count);
+            }
+        }
         for (state, count) in [("queued", queued), ("running", running), ("dead", dead)] {
             self.queue.with_label_values(&[state]).set(count);
         }
         self.queue_oldest_seconds.with_label_values::<&str>(&[]).set(oldest_seconds);
+    }
+
+    /// Notes how the webhooks are, or that nobody knows.
+    pub fn webhooks(&self, known: Option<impl IntoIterator<Item = (&'static str, i64)>>) {
+        match known {
+            None => self.webhooks.reset(),
+            Some(known) => known.into_iter().for_each(|(state, count)| {
+                self.webhooks.with_label_values(&[state]).set(count);
+            }),
+        }
     }
 
     /// Notes an answer of the webhook receiver.
@@ -202,6 +237,8 @@ pub struct Waiting {
     pub dead: i64,
     /// Age of the oldest that waits, in seconds.
     pub oldest_seconds: i64,
+    /// Of each source what waits, by what for.
+    pub reasons: [(&'static str, [(&'static str, i64); 3]); 2],
 }
 
 /// Makes and registers.
@@ -252,7 +289,10 @@ mod tests {
         metrics.asked_github(Asked::Limited);
         metrics.asked_github(Asked::Unanswered);
         metrics.remaining("core", 4999);
-        metrics.waiting(Some(Waiting { queued: 1, running: 0, dead: 0, oldest_seconds: 7 }));
+        let parked = [("queued", 0), ("failed", 0), ("parked", 1)];
+        let reasons = [("delivery", parked), ("task", [("queued", 0), ("failed", 0), ("parked", 0)])];
+        metrics.waiting(Some(Waiting { queued: 1, running: 0, dead: 0, oldest_seconds: 7, reasons }));
+        metrics.webhooks(Some([("ok", 2), ("missing", 0)]));
         metrics.remaining("\"} evil 1", 1);
         let text = metrics.render();
         for line in [
@@ -262,13 +302,19 @@ mod tests {
             "nectr_github_requests_total{status=\"limited\"} 1",
             "nectr_github_requests_total{status=\"none\"} 1",
             "nectr_github_rate_limit_remaining{resource=\"core\"} 4999",
+            "nectr_waiting{source=\"delivery\",status=\"parked\"} 1",
+            "nectr_webhooks{state=\"missing\"} 0",
         ] {
             assert!(text.lines().any(|found| found == line), "no {line} in\n{text}");
         }
         assert!(!text.contains("evil"));
         assert!(text.contains("\nnectr_queue_oldest_seconds 7\n"), "{text}");
         metrics.waiting(None);
-        assert!(!metrics.render().contains("nectr_queue"), "what is not known is not told");
+        metrics.webhooks(None::<[_; 0]>);
+        let unknown_now = metrics.render();
+        for unknown in ["nectr_queue", "nectr_waiting", "nectr_webhooks"] {
+            assert!(!unknown_now.contains(unknown), "what is not known is not told: {unknown}");
+        }
         assert!(text.contains(concat!("nectr_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1")));
     }
 }

@@ -7,11 +7,13 @@ mod lines;
 pub mod metrics;
 mod numbers;
 mod otlp;
+mod process;
 pub mod trace;
 mod traces;
 
 use std::{
     io::{IsTerminal, stderr},
+    sync::Arc,
     time::Duration,
 };
 
@@ -27,8 +29,8 @@ use tracing_subscriber::{
 
 use lines::WithTrace;
 use numbers::Numbers;
-use otlp::Sender;
-pub use otlp::{Otlp, Sampling};
+use otlp::Post;
+pub use otlp::{Otlp, Sampling, Target, try_collectors};
 
 /// How long the end of the process waits for the collector.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -48,6 +50,7 @@ pub struct Telemetry {
     spans: Option<SdkTracerProvider>,
     numbers: Option<(Numbers, Duration)>,
     sending: Option<JoinHandle<()>>,
+    post: Option<Arc<Post>>,
 }
 
 /// Starts logging what `filter` lets through (a level, or `target=level` pairs; what cannot be read counts as `info`).
@@ -67,10 +70,9 @@ pub fn init(filter: &str, format: Option<LogFormat>, otlp: Option<&Otlp>) -> Tel
             fmt::layer().with_writer(stderr).json().event_format(format).boxed()
         }
     };
-    let sender = otlp.map(Sender::new);
-    let both = otlp.zip(sender);
-    let spans = both.as_ref().filter(|(otlp, _)| otlp.traces);
-    let spans = spans.map(|(otlp, sender)| traces::provider(otlp, sender.clone()));
+    let both = otlp.map(|otlp| (otlp, Post::new(otlp.timeout)));
+    let to = both.as_ref().and_then(|(otlp, post)| Some((otlp, post.sender(otlp.traces.as_ref()?))));
+    let spans = to.map(|(otlp, sender)| traces::provider(otlp, sender));
     let exported = spans.as_ref().map(|spans| {
         let ours = filter_fn(|metadata| metadata.is_span() && metadata.target().starts_with("nectr"));
         tracing_opentelemetry::layer()
@@ -86,9 +88,9 @@ pub fn init(filter: &str, format: Option<LogFormat>, otlp: Option<&Otlp>) -> Tel
         // Somebody listens already: a test, or an earlier call.
         return Telemetry::default();
     }
-    let numbers = both.filter(|(otlp, _)| otlp.metrics);
-    let numbers = numbers.map(|(otlp, sender)| (Numbers::new(otlp, sender), otlp.interval));
-    Telemetry { spans, numbers, sending: None }
+    let to = both.as_ref().and_then(|(otlp, post)| Some((otlp, post.sender(otlp.metrics.as_ref()?))));
+    let numbers = to.map(|(otlp, sender)| (Numbers::new(otlp, sender), otlp.interval));
+    Telemetry { spans, numbers, sending: None, post: both.map(|(_, post)| post) }
 }
 
 impl Telemetry {
@@ -112,6 +114,9 @@ impl Telemetry {
 
     /// Sends what is left, in 2 s at most.
     pub async fn end(self) {
+        if let Some(post) = &self.post {
+            post.end();
+        }
         if let Some(sending) = &self.sending {
             sending.abort();
         }

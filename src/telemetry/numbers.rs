@@ -54,7 +54,7 @@ impl Numbers {
         let resource = Some(self.resource.clone());
         let all = ResourceMetrics { resource, scope_metrics, ..ResourceMetrics::default() };
         let message = ExportMetricsServiceRequest { resource_metrics: vec![all] }.encode_to_vec();
-        self.sender.send("metrics", message).await;
+        self.sender.send(message).await;
     }
 }
 
@@ -84,7 +84,11 @@ fn metric(family: &MetricFamily, start: u64, now: u64) -> Option<Metric> {
         }),
         MetricType::SUMMARY | MetricType::UNTYPED => return None,
     };
-    let unit = if family.name().ends_with("_seconds") { "s" } else { "" };
+    let unit = match family.name().trim_end_matches("_total") {
+        name if name.ends_with("_seconds") => "s",
+        name if name.ends_with("_bytes") => "By",
+        _ => "",
+    };
     Some(Metric {
         name: family.name().to_owned(),
         description: family.help().to_owned(),

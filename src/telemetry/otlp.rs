@@ -1,44 +1,46 @@
 //! Where telemetry is sent, and how: settings that were checked, and the one client that sends.
 //!
 //! A collector that is away, slow or talks nonsense costs what it did not take and nothing else: each request has a
-//! deadline, nothing waits in line for it but a bounded queue, and failures are logged once in a while. Headers, which
-//! may hold a collector's password, are never shown.
+//! deadline and is repeated for a minute at most, nothing waits in line for it but a bounded queue, and failures are logged
+//! once in a while. Headers, which may hold a collector's password, are never shown.
 
 use std::{
     fmt,
+    hash::{BuildHasher, RandomState},
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
-};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use url::Url;
+
+use crate::web::{AGENT, Web, WebError};
 
 /// Time between two lines about a collector that does not take what it is sent.
 const QUIET: Duration = Duration::from_secs(300);
 
-/// Idle connections are closed after this.
-const IDLE: Duration = Duration::from_secs(90);
+/// How long one message is sent again: longer than a collector takes to start anew.
+const PERSISTENCE: Duration = Duration::from_secs(60);
 
-/// Answers are read this far, so that their connection can be used again.
-const ANSWER: usize = 64 * 1024;
+/// The wait after the first failure, at most; doubled after each further one up to the longest.
+const FIRST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(16);
 
-const AGENT: &str = concat!("nectr/", env!("CARGO_PKG_VERSION"));
+/// The shortest wait a collector may ask for.
+const LEAST: Duration = Duration::from_millis(100);
 
 /// What is exported, to whom, as the `OTEL_*` variables say.
 #[derive(Debug, Clone)]
 pub struct Otlp {
-    /// `OTEL_EXPORTER_OTLP_ENDPOINT` without trailing slash; `/v1/traces` and `/v1/metrics` are added.
-    pub endpoint: Url,
-    /// `OTEL_EXPORTER_OTLP_HEADERS`, each marked as sensitive.
-    pub headers: HeaderMap,
-    /// `OTEL_EXPORTER_OTLP_TIMEOUT`: for one request in all.
+    /// Where traces go, if anywhere.
+    pub traces: Option<Target>,
+    /// Where metrics go, if anywhere.
+    pub metrics: Option<Target>,
+    /// `OTEL_EXPORTER_OTLP_TIMEOUT`: for one request.
     pub timeout: Duration,
     /// `OTEL_SERVICE_NAME`.
     pub service: String,
@@ -46,12 +48,17 @@ pub struct Otlp {
     pub attributes: Vec<(String, String)>,
     /// `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG`.
     pub sampling: Sampling,
-    /// Whether traces are exported (`OTEL_TRACES_EXPORTER`).
-    pub traces: bool,
-    /// Whether metrics are exported (`OTEL_METRICS_EXPORTER`).
-    pub metrics: bool,
     /// `OTEL_METRIC_EXPORT_INTERVAL`: time between two exports of metrics.
     pub interval: Duration,
+}
+
+/// Where one signal is sent.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// The whole address, `/v1/traces` and the like included.
+    pub url: Url,
+    /// What the collector wants to see, each marked as sensitive.
+    pub headers: HeaderMap,
 }
 
 /// Which traces are kept.
@@ -63,21 +70,24 @@ pub struct Sampling {
     pub ratio: f64,
 }
 
-/// Sends to the collector. Cheap to clone.
-#[derive(Clone)]
-pub(super) struct Sender(Arc<Inner>);
-
-struct Inner {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
-    endpoint: String,
-    headers: HeaderMap,
+/// What every sender of a process shares.
+pub(super) struct Post {
+    web: Web,
     timeout: Duration,
     complained: Mutex<Option<Instant>>,
+    ending: CancellationToken,
+}
+
+/// Sends one signal to its collector. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Sender {
+    post: Arc<Post>,
+    target: Arc<Target>,
 }
 
 impl fmt::Debug for Sender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Sender").field(&self.0.endpoint).finish()
+        f.debug_tuple("Sender").field(&self.target.url.as_str()).finish()
     }
 }
 
@@ -86,64 +96,46 @@ impl fmt::Debug for Sender {
 enum Refusal {
     #[error("it cannot be a request: {0}")]
     Request(#[from] http::Error),
-    #[error("{}", root_of(.0))]
-    Connection(#[from] hyper_util::client::legacy::Error),
-    #[error("it answered {0}")]
-    Status(StatusCode),
-    #[error("no answer within {} ms", .0.as_millis())]
-    Late(Duration),
+    #[error(transparent)]
+    Unanswered(#[from] WebError),
+    #[error("it answered {status}")]
+    Status { status: StatusCode, after: Option<Duration> },
 }
 
-impl Sender {
+impl Refusal {
+    /// How long to wait before the same is sent again, after this many failures; none if that would not help. `random` is
+    /// from 0 to 1.
+    fn wait(&self, failures: u32, random: f64) -> Option<Duration> {
+        let doubled = FIRST.saturating_mul(2u32.saturating_pow(failures.saturating_sub(1))).min(LONGEST);
+        let backoff = doubled.mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0);
+        match self {
+            Self::Request(_) => None,
+            Self::Unanswered(_) => Some(backoff),
+            Self::Status { status, after } => {
+                matches!(status.as_u16(), 429 | 502 | 503 | 504).then(|| after.unwrap_or(backoff).max(LEAST))
+            }
+        }
+    }
+}
+
+impl Post {
     /// Must be called within a tokio runtime. Connects to nobody yet.
-    pub(super) fn new(otlp: &Otlp) -> Self {
-        Self(Arc::new(Inner {
-            client: Client::builder(TokioExecutor::new())
-                .pool_timer(TokioTimer::new())
-                .pool_idle_timeout(IDLE)
-                .build(connector()),
-            endpoint: otlp.endpoint.as_str().trim_end_matches('/').to_owned(),
-            headers: otlp.headers.clone(),
-            timeout: otlp.timeout,
-            complained: Mutex::default(),
-        }))
+    pub(super) fn new(timeout: Duration) -> Arc<Self> {
+        let (complained, ending) = Default::default();
+        Arc::new(Self { web: Web::new(), timeout, complained, ending })
     }
 
-    /// Sends one message; whether the collector took it. `signal` is `traces` or `metrics`.
-    pub(super) async fn send(&self, signal: &'static str, message: Vec<u8>) -> bool {
-        let exchange = tokio::time::timeout(self.0.timeout, self.exchange(signal, message));
-        let refusal = match exchange.await {
-            Ok(Ok(())) => return true,
-            Ok(Err(refusal)) => refusal,
-            Err(_) => Refusal::Late(self.0.timeout),
-        };
-        if self.may_complain() {
-            tracing::warn!(
-                collector = self.0.endpoint,
-                signal,
-                error = %refusal,
-                "telemetry is lost: the collector does not take it; this is said again in 5 minutes at the earliest"
-            );
-        }
-        false
+    pub(super) fn sender(self: &Arc<Self>, target: &Target) -> Sender {
+        Sender { post: self.clone(), target: Arc::new(target.clone()) }
     }
 
-    async fn exchange(&self, signal: &str, message: Vec<u8>) -> Result<(), Refusal> {
-        let mut request = Request::builder().method(Method::POST).uri(format!("{}/v1/{signal}", self.0.endpoint));
-        if let Some(headers) = request.headers_mut() {
-            headers.extend(self.0.headers.clone());
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
-            headers.insert(header::USER_AGENT, HeaderValue::from_static(AGENT));
-        }
-        let answer = self.0.client.request(request.body(Full::new(message.into()))?).await?;
-        let status = answer.status();
-        // What it says does not matter, only that it has been said.
-        let _ = Limited::new(answer.into_body(), ANSWER).collect().await;
-        if status.is_success() { Ok(()) } else { Err(Refusal::Status(status)) }
+    /// From now on each message has one more try, at once.
+    pub(super) fn end(&self) {
+        self.ending.cancel();
     }
 
     fn may_complain(&self) -> bool {
-        let mut last = self.0.complained.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.complained.lock().unwrap_or_else(PoisonError::into_inner);
         let may = last.is_none_or(|last| last.elapsed() >= QUIET);
         if may {
             *last = Some(Instant::now());
@@ -152,32 +144,116 @@ impl Sender {
     }
 }
 
-/// The innermost cause says most: "connection refused" rather than "client error".
-fn root_of(error: &hyper_util::client::legacy::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
+impl Sender {
+    /// Sends one message until the collector takes it or that has taken too long; whether it was taken.
+    pub(super) async fn send(&self, message: Vec<u8>) -> bool {
+        let message = Bytes::from(message);
+        let deadline = Instant::now() + PERSISTENCE;
+        let mut failures = 0;
+        loop {
+            let last = self.post.ending.is_cancelled();
+            let Err(refusal) = self.exchange(message.clone()).await else { return true };
+            failures += 1;
+            self.complain(&refusal);
+            let wait = refusal.wait(failures, random()).filter(|wait| !last && Instant::now() + *wait <= deadline);
+            let Some(wait) = wait else { return false };
+            let _ = self.post.ending.run_until_cancelled(tokio::time::sleep(wait)).await;
+        }
     }
-    cause.to_string()
+
+    async fn exchange(&self, message: Bytes) -> Result<(), Refusal> {
+        let mut request = Request::builder().method(Method::POST).uri(self.target.url.as_str());
+        if let Some(headers) = request.headers_mut() {
+            headers.extend(self.target.headers.clone());
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
+            headers.insert(header::USER_AGENT, HeaderValue::from_static(AGENT));
+        }
+        let answer = self.post.web.send(request.body(message)?, self.post.timeout).await?;
+        match answer.status {
+            status if status.is_success() => Ok(()),
+            status => Err(Refusal::Status { status, after: retry_after(&answer.headers, Utc::now()) }),
+        }
+    }
+
+    fn complain(&self, refusal: &Refusal) {
+        if self.post.may_complain() {
+            tracing::warn!(
+                collector = %self.target.url,
+                error = %refusal,
+                "the collector does not take telemetry: what it does not take within a minute is lost; this is said \
+                 again in 5 minutes at the earliest"
+            );
+        }
+    }
 }
 
-fn connector() -> HttpsConnector<HttpConnector> {
-    let provider = rustls::crypto::ring::default_provider;
-    let mut tcp = HttpConnector::new();
-    tcp.enforce_http(false);
-    let trusting = HttpsConnectorBuilder::new().with_provider_and_native_roots(provider());
-    match trusting {
-        Ok(builder) => builder.https_or_http().enable_http1().wrap_connector(tcp),
-        Err(error) => {
-            // Plain http still works, as for a collector on this machine; https will say that the issuer is unknown.
-            tracing::warn!(%error, "no root certificates found: the collector cannot be reached over https");
-            let config = rustls::ClientConfig::builder_with_provider(Arc::new(provider()))
-                .with_safe_default_protocol_versions()
-                .expect("ring speaks the default versions")
-                .with_root_certificates(rustls::RootCertStore::empty())
-                .with_no_client_auth();
-            let builder = HttpsConnectorBuilder::new().with_tls_config(config);
-            builder.https_or_http().enable_http1().wrap_connector(tcp)
+/// Asks the collector of each signal once whether it would take something: a message with nothing in it. Names the signal
+/// and its address, and says why not.
+pub async fn try_collectors(otlp: &Otlp) -> Vec<(&'static str, Url, Result<(), String>)> {
+    let post = Post::new(otlp.timeout);
+    let targets = [("traces", &otlp.traces), ("metrics", &otlp.metrics)];
+    let mut tried = Vec::new();
+    for (signal, target) in targets.into_iter().filter_map(|(signal, target)| Some((signal, target.as_ref()?))) {
+        let taken = post.sender(target).exchange(Bytes::new()).await;
+        tried.push((signal, target.url.clone(), taken.map_err(|refusal| refusal.to_string())));
+    }
+    tried
+}
+
+/// How long the collector asks for patience: seconds, or a date.
+fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
+    let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    let date = || (DateTime::parse_from_rfc2822(value).ok()?.with_timezone(&Utc) - now).to_std().ok();
+    value.parse().ok().map(Duration::from_secs).or_else(date)
+}
+
+/// From 0 to 1; so that many processes do not come back together, not to keep a secret.
+fn random() -> f64 {
+    f64::from(RandomState::new().hash_one(()) as u32) / f64::from(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    const fn seconds(n: u64) -> Duration {
+        Duration::from_secs(n)
+    }
+
+    #[test]
+    fn what_may_pass_is_sent_again_later_and_later() {
+        let away = || Refusal::Unanswered(WebError::Connection("refused".to_owned()));
+        let waits: Vec<_> = (1..8).map(|failures| away().wait(failures, 1.0).unwrap().as_secs()).collect();
+        assert_eq!(waits, [1, 2, 4, 8, 16, 16, 16]);
+        assert_eq!(away().wait(2, 0.0), Some(seconds(1)));
+        assert_eq!(away().wait(u32::MAX, 0.0), Some(seconds(8)));
+        for code in [429, 502, 503, 504] {
+            let busy = |after| Refusal::Status { status: StatusCode::from_u16(code).unwrap(), after };
+            assert_eq!(busy(None).wait(1, 1.0), Some(seconds(1)), "{code}");
+            assert_eq!(busy(Some(seconds(30))).wait(1, 1.0), Some(seconds(30)), "{code}");
         }
+    }
+
+    #[test]
+    fn what_the_collector_will_never_take_is_not_sent_again() {
+        for code in [400, 401, 403, 404, 413, 500, 501] {
+            let refusal = Refusal::Status { status: StatusCode::from_u16(code).unwrap(), after: Some(seconds(1)) };
+            assert_eq!(refusal.wait(1, 1.0), None, "{code}");
+        }
+    }
+
+    #[test]
+    fn patience_is_asked_for_in_seconds_or_until_a_date() {
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let asked = |value: &str| {
+            let headers = HeaderMap::from_iter([(header::RETRY_AFTER, value.parse().unwrap())]);
+            retry_after(&headers, now)
+        };
+        assert_eq!(asked("7"), Some(seconds(7)));
+        assert_eq!(asked(&(now + seconds(9)).to_rfc2822()), Some(seconds(9)));
+        assert_eq!(asked(&(now - seconds(9)).to_rfc2822()), None);
+        assert_eq!(asked("soon"), None);
     }
 }

@@ -87,7 +87,7 @@ impl SpanExporter for Exporter {
         let message = ExportTraceServiceRequest { resource_spans }.encode_to_vec();
         let sender = self.sender.clone();
         // The SDK's thread has no reactor to send with.
-        match self.runtime.spawn(async move { sender.send("traces", message).await }).await {
+        match self.runtime.spawn(async move { sender.send(message).await }).await {
             Ok(true) => Ok(()),
             Ok(false) | Err(_) => Err(OTelSdkError::InternalFailure("the collector did not take them".to_owned())),
         }

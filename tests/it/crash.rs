@@ -187,6 +187,7 @@ pub struct Process {
     settings: Vec<(String, String)>,
     folder: tempfile::TempDir,
     log: Option<std::fs::File>,
+    role: &'static str,
 }
 
 impl Process {
@@ -196,7 +197,7 @@ impl Process {
         // In production the bot's token comes from GITHUB_PAT alone, not from whoever is logged in on this machine.
         settings.push(("APP_ENV".into(), "production".into()));
         settings.push(("RUST_LOG".into(), "warn".into()));
-        Self { url: format!("http://{free}"), settings, folder: tempfile::tempdir().unwrap(), log: None }
+        Self { url: format!("http://{free}"), settings, folder: tempfile::tempdir().unwrap(), log: None, role: "all" }
     }
 
     /// The same with these settings.
@@ -205,6 +206,12 @@ impl Process {
             self.settings.retain(|(known, _)| known != name);
             self.settings.push(((*name).to_owned(), (*value).to_owned()));
         }
+        self
+    }
+
+    /// The same, half of it.
+    pub fn only(mut self, role: &'static str) -> Self {
+        self.role = role;
         self
     }
 
@@ -230,7 +237,7 @@ impl Process {
     /// Starts it and waits until it is ready.
     pub async fn start(&self) -> Child {
         let child = Command::new(env!("CARGO_BIN_EXE_nectr"))
-            .arg("serve")
+            .args(["serve", "--role", self.role])
             .current_dir(self.folder.path())
             .env_clear()
             .envs(self.settings.iter().cloned())

@@ -13,7 +13,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "cli",
         &[
             "accounts", "api", "app", "config", "github", "graph", "inbox", "run", "sandbox", "seal", "store", "sweep",
-            "webhook",
+            "web", "webhook",
         ],
     ),
     ("run", &["api", "app", "config", "graph", "handlers", "inbox", "seal", "store", "sweep"]),
@@ -34,7 +34,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("scan", &[]),
     ("seal", &[]),
     ("store", &[]),
-    ("telemetry", &[]),
+    ("telemetry", &["web"]),
+    ("web", &[]),
     ("webhook", &[]),
 ];
 

@@ -1,14 +1,18 @@
 //! What Prometheus is told, and who may ask.
 
-use nectr::sandbox::{
-    Sandbox,
-    http::{Request, Response},
+use nectr::{
+    sandbox::{
+        Failure, Sandbox,
+        http::{Request, Response},
+    },
+    store::{installations::HookState, upkeep::Waits},
+    sweep,
 };
 use tokio::time::{Duration, interval};
 
 use crate::{
     crash::Process,
-    support::{self, Person, SHOP, T, database::Database, nectr, nectr_with},
+    support::{self, Person, SHOP, T, database::Database, hours, minutes, nectr, nectr_with},
 };
 
 async fn scrape(t: &T) -> Response {
@@ -40,6 +44,7 @@ async fn what_happens_is_counted() {
             ("nectr_intake_seconds_count", 1.0),
             ("nectr_work_total{result=\"completed\",source=\"delivery\"}", 1.0),
             ("nectr_review_seconds_count", 1.0),
+            ("nectr_reviews_total{verdict=\"APPROVE\"}", 1.0),
             ("nectr_work_attempts_bucket{source=\"delivery\",le=\"1\"}", 1.0),
             ("nectr_github_requests_total{status=\"2xx\"}", 4.0),
         ] {
@@ -51,6 +56,10 @@ async fn what_happens_is_counted() {
             after.contains("nectr_queue{state=\"queued\"}") && after.contains("nectr_queue_oldest_seconds"),
             "{after}"
         );
+        for there in ["nectr_waiting{source=\"delivery\",status=\"parked\"}", "nectr_webhooks{state=\"missing\"}"] {
+            assert!(after.contains(there), "{there}\n{after}");
+        }
+        assert!(value(&after, "process_resident_memory_bytes") > 1e6 && value(&after, "process_open_fds") > 3.0);
         assert!(!after.contains("acme") && !after.contains("octavia"), "names are no labels\n{after}");
     })
     .await;
@@ -137,4 +146,40 @@ async fn a_limit_is_counted_however_github_says_it_and_only_the_bots_is_watched(
     assert_eq!(value(&text, "nectr_github_rate_limit_remaining{resource=\"core\"}"), 0.0, "{text}");
     process.end(running).await;
     database.remove().await;
+}
+
+#[tokio::test]
+async fn what_waits_is_told_by_what_for_and_webhooks_by_how_they_are() {
+    nectr(async |t| {
+        t.connected().await;
+        t.deliver().await;
+        let waits = async || t.app.store.queue_depth().await.unwrap().deliveries;
+        let first = t.open_pull(|pr| pr.adds("src/price.rs", "fn price() {}\n"));
+        t.deliver().await;
+        assert_eq!(waits().await, Waits { queued: 1, failed: 0, parked: 0 });
+        t.github.fail_next("GET /repos/*/*/pulls/*/files", Failure::Status(418, "{}".into()));
+        t.work().await;
+        let second = t.open_pull(|pr| pr.adds("src/tax.rs", "fn tax() {}\n"));
+        t.deliver().await;
+        t.github.outage(true);
+        t.work().await;
+        assert_eq!(waits().await, Waits { queued: 0, failed: 1, parked: 1 });
+        t.github.recover();
+        t.pass(hours(1)).work().await;
+        assert_eq!(waits().await, Waits::default());
+        t.take_review(first);
+        t.take_review(second);
+
+        let webhooks = async || {
+            sweep::once(&t.app).await;
+            t.work().await;
+            let known = t.app.store.webhooks().await.unwrap();
+            known.into_iter().filter(|(_, count)| *count > 0).collect::<Vec<_>>()
+        };
+        assert_eq!(webhooks().await, [(HookState::Ok, 1)]);
+        t.github.delete_hook(t.github.hooks_of(SHOP)[0].id);
+        t.pass(minutes(13));
+        assert_eq!(webhooks().await, [(HookState::Missing, 1)]);
+    })
+    .await;
 }

@@ -41,7 +41,7 @@ fn read(text: &str) -> Scrape {
 
 /// What is wrong with a query: names and labels that nectr does not have, values it never gives.
 fn problems(query: &str, scrape: &Scrape) -> Vec<String> {
-    let series = regex::Regex::new(r"\b(nectr_[a-z0-9_]+)(?:\{([^}]*)\})?").unwrap();
+    let series = regex::Regex::new(r"\b((?:nectr|process)_[a-z0-9_]+)(?:\{([^}]*)\})?").unwrap();
     let grouping = regex::Regex::new(r"\b(?:by|on|without|ignoring)\s*\(([^)]*)\)").unwrap();
     let mut wrong = Vec::new();
     let mut there: BTreeSet<_> = OF_THE_TARGET.into_iter().collect();

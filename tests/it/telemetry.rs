@@ -161,7 +161,7 @@ async fn one_trace_goes_from_a_delivery_to_its_review_and_no_secret_is_in_it() {
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let done = lines.iter().find(|line| line["message"] == "done" && line["source"] == "delivery").unwrap();
     assert_eq!((&done["trace_id"], &done["span_id"]), (&attempt.trace.as_str().into(), &attempt.id.as_str().into()));
-    assert!(!log.contains("telemetry is lost"), "{log}");
+    assert!(!log.contains("does not take telemetry"), "{log}");
 
     // The numbers are those of /metrics, histograms included.
     let metrics = collector.metrics();
@@ -247,6 +247,41 @@ async fn a_retry_belongs_to_the_trace_of_the_delivery_and_a_failure_shows() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_busy_collector_does_not_take_is_sent_again_and_what_it_never_will_is_not() {
+    let collector = Collector::start().await;
+    let (database, github) = world().await;
+    let at_once = [("Retry-After", "0")];
+    collector.refuse(400, &at_once);
+    collector.refuse(503, &at_once);
+    collector.refuse(429, &at_once);
+    let traces = format!("{}/somewhere/else", collector.url);
+    // The address for all is nobody's: what is said of one signal goes before it.
+    let more = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", traces.as_str()),
+        ("OTEL_METRICS_EXPORTER", "none"),
+        ("LOG_FORMAT", "json"),
+    ];
+    let process = Process::new(&github, &database).with(&more).logging();
+    let running = process.start().await;
+    let mut beat = interval(Duration::from_millis(20));
+    while collector.messages().len() < 5 {
+        beat.tick().await;
+        // Something to tell of.
+        assert_eq!(Request::get(format!("{}/health/live", process.url)).send().await.unwrap().status, 200);
+    }
+    process.end(running).await;
+
+    let messages = collector.messages();
+    assert!(messages.iter().all(|message| message.path == "/somewhere/else"));
+    let sent = |n: usize| messages.iter().filter(|message| message.body == messages[n].body).count();
+    assert_eq!([0, 1, 2, 3, 4].map(sent), [1, 3, 3, 3, 1]);
+    let log = process.log();
+    assert_eq!(log.matches("does not take telemetry").count(), 1, "{log}");
+    database.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_collector_that_never_answers_holds_up_neither_serving_nor_the_end() {
     let collector = Collector::that_hangs().await;
     let (database, github) = world().await;
@@ -287,7 +322,7 @@ async fn a_collector_that_is_away_is_mentioned_once_and_its_password_never() {
     process.end(running).await;
 
     let log = process.log();
-    assert_eq!(log.matches("telemetry is lost").count(), 1, "{log}");
+    assert_eq!(log.matches("does not take telemetry").count(), 1, "{log}");
     assert!(!log.contains(PASSWORD), "{log}");
     let done = log.lines().find(|line| line.contains(" done ") || line.contains(": done")).unwrap();
     let ids = regex::Regex::new(" trace_id=[0-9a-f]{32} span_id=[0-9a-f]{16}$").unwrap();

@@ -82,8 +82,10 @@ func main() {
 	}
 	for _, database := range []string{"postgres", "neo4j"} {
 		check(database+" has no port outside", ports(plain, database)...)
-		if plain.Services[database].HealthCheck == nil {
-			check(database+" has a health check", "none")
+	}
+	for name, service := range plain.Services {
+		if service.HealthCheck == nil {
+			check(name+" has a health check", "none")
 		}
 	}
 	proxied, err = load(ctx, settings, root+"compose.yaml", root+"ops/compose.tls.yaml")

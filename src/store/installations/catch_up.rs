@@ -5,7 +5,9 @@
 //! to be done about the time before it.
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Value, sea_query::Expr};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, Value, sea_query::Expr,
+};
 
 use super::{Installation, Lane, Store, StoreError, active_state, entity};
 use crate::{
@@ -112,6 +114,38 @@ impl Store {
             .exec(&*tx)
             .await?;
         tx.commit().await
+    }
+
+    /// How many webhooks of active installations are how.
+    pub async fn webhooks(&self) -> Result<[(HookState, i64); HookState::ALL.len()], StoreError> {
+        let mut known = HookState::ALL.map(|state| (state, 0));
+        let sql = "SELECT hook_state, COUNT(*) AS rows FROM installations WHERE state = 'active' GROUP BY hook_state";
+        for row in self.read().query_all_raw(self.sql(sql, [])).await? {
+            let word: Option<String> = row.try_get("", "hook_state")?;
+            let state = word.as_deref().and_then(HookState::parse).unwrap_or_default();
+            if let Some((_, count)) = known.iter_mut().find(|(of, _)| *of == state) {
+                *count += row.try_get::<i64>("", "rows")?;
+            }
+        }
+        Ok(known)
+    }
+
+    /// Active installations whose webhook does not deliver or whose repository the bot cannot review, as far as is known:
+    /// the repository and what is wrong, at most `limit`.
+    pub async fn unwell(&self, limit: u64) -> Result<Vec<(String, String)>, StoreError> {
+        use entity::Column;
+        let sick = [HookState::Ok, HookState::Unknown].map(HookState::as_str);
+        let sick = Column::HookState.is_not_in(sick).or(Column::BotCanReview.eq(false));
+        let rows = entity::Entity::find().filter(active_state()).filter(sick).order_by_asc(Column::Repo).limit(limit);
+        let why = |row: entity::Model| {
+            let known = CatchUp::of(&row);
+            let hook = !matches!(known.hook, HookState::Ok | HookState::Unknown);
+            let hook =
+                hook.then(|| format!("its webhook is {}: {}", known.hook.as_str(), known.hint.unwrap_or_default()));
+            let bot = (row.bot_can_review == Some(false)).then(|| row.bot_hint.unwrap_or_default());
+            (row.repo, hook.into_iter().chain(bot).collect::<Vec<_>>().join("; "))
+        };
+        Ok(rows.all(self.read()).await?.into_iter().map(why).collect())
     }
 
     /// An active installation has another webhook now, with this URL. False if it has ended meanwhile.

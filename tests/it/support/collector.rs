@@ -1,7 +1,7 @@
 //! An OTLP collector in this process: takes traces and metrics over HTTP and keeps every byte it was sent.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     convert::Infallible,
     sync::{Arc, Mutex},
 };
@@ -47,6 +47,8 @@ pub struct Span {
 struct Inner {
     messages: Mutex<Vec<Taken>>,
     hangs: bool,
+    /// What is answered before it takes anything.
+    refusals: Mutex<VecDeque<Response<Full<Bytes>>>>,
     arrived: Notify,
 }
 
@@ -83,6 +85,15 @@ impl Collector {
             }
         });
         Self { url, inner }
+    }
+
+    /// The next request is refused so; its message is kept with the others.
+    pub fn refuse(&self, status: u16, headers: &[(&str, &str)]) {
+        let mut refusal = Response::builder().status(status);
+        for (name, value) in headers {
+            refusal = refusal.header(*name, *value);
+        }
+        self.inner.refusals.lock().unwrap().push_back(refusal.body(Full::default()).unwrap());
     }
 
     /// Everything that arrived.
@@ -133,7 +144,8 @@ async fn take(inner: Arc<Inner>, request: Request<Incoming>) -> Result<Response<
     if inner.hangs {
         std::future::pending::<()>().await;
     }
-    Ok(Response::new(Full::default()))
+    let refusal = inner.refusals.lock().unwrap().pop_front();
+    Ok(refusal.unwrap_or_default())
 }
 
 impl From<Wire> for Span {

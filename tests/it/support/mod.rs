@@ -16,7 +16,7 @@ use nectr::{
     app::Handle,
     config::Config,
     domain::Clock,
-    run,
+    run::{self, Roles},
     sandbox::{Pr, Review, Sandbox, Sent},
     store::deliveries::{DeliveryFilter, DeliveryRow, Status},
 };
@@ -26,6 +26,9 @@ use tokio_util::sync::CancellationToken;
 pub use person::Person;
 
 use database::{Database, noon};
+
+/// Answers HTTP; work is done when a story says so.
+const API: Roles = Roles { api: true, worker: false };
 
 /// The repository most stories are about.
 pub const SHOP: &str = "acme/shop";
@@ -105,7 +108,7 @@ impl T {
         config.github.ask_gh = false;
         let app = run::prepare(config, clock.clone()).await.unwrap();
         let stop = CancellationToken::new();
-        let server = tokio::spawn(run::run(app.clone(), Some(listener), false, stop.clone().cancelled_owned()));
+        let server = tokio::spawn(run::run(app.clone(), listener, API, stop.clone().cancelled_owned()));
         Self { github: github.clone(), app, clock: clock.clone(), url: format!("http://{address}"), stop, server }
     }
 
