@@ -15,6 +15,7 @@ use crate::{
     store::{
         Store,
         deliveries::{DeliveryDetail, DeliveryFilter, DeliveryRow, Redelivered, Status},
+        rejected::Rejected,
     },
 };
 
@@ -47,6 +48,14 @@ enum Action {
         /// Print the payload instead, byte for byte as it was received
         #[arg(long)]
         payload: bool,
+        #[command(flatten)]
+        settings: Settings,
+    },
+    /// List deliveries that were refused because they are malformed although signed, newest first
+    Rejected {
+        /// Print the body of this one instead, byte for byte as it was received
+        #[arg(long, value_name = "ID")]
+        payload: Option<i64>,
         #[command(flatten)]
         settings: Settings,
     },
@@ -113,6 +122,14 @@ impl Deliveries {
                 let Some(detail) = store.delivery(DeliveryId(id)).await? else { bail!("there is no delivery {id}") };
                 if payload { Ok(out.write_all(&detail.payload)?) } else { Ok(show(&detail, out)?) }
             }
+            Action::Rejected { payload: None, settings } => {
+                rejected(&open(&settings.database_url()?).await?, out).await
+            }
+            Action::Rejected { payload: Some(id), settings } => {
+                let store = open(&settings.database_url()?).await?;
+                let Some(body) = store.rejected_body(id).await? else { bail!("there is no rejected delivery {id}") };
+                Ok(out.write_all(&body)?)
+            }
             Action::Redeliver { ids, filter, settings } => {
                 if ids.is_empty() == filter.is_empty() {
                     let text = "name the deliveries to run again, or describe them (`--status dead`), not both";
@@ -158,6 +175,24 @@ async fn list(store: &Store, filter: &DeliveryFilter, limit: usize, out: &mut dy
     }
     let rows: Vec<_> = rows.iter().map(columns).collect();
     let heading = ["ID", "RECEIVED", "STATUS", "TRIES", "EVENT", "REPOSITORY", "PR", "OUTCOME"];
+    Ok(write!(out, "{}", table(heading, &rows))?)
+}
+
+async fn rejected(store: &Store, out: &mut dyn Write) -> anyhow::Result<()> {
+    let rows = store.rejected(PAGE).await?;
+    if rows.is_empty() {
+        return Ok(writeln!(out, "no rejected deliveries")?);
+    }
+    let header = |row: &Rejected, name| clip(row.headers[name].as_str().unwrap_or("-"), 40);
+    let rows: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            let (event, guid) = (header(row, "x-github-event"), header(row, "x-github-delivery"));
+            let installation = row.installation.to_string();
+            [row.id.to_string(), time(row.received_at), installation, event, guid, clip(&row.reason, 80)]
+        })
+        .collect();
+    let heading = ["ID", "RECEIVED", "INSTALLATION", "EVENT", "GUID", "REASON"];
     Ok(write!(out, "{}", table(heading, &rows))?)
 }
 

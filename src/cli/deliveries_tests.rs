@@ -92,6 +92,24 @@ async fn one_delivery_is_shown_with_its_payload_on_request() {
 }
 
 #[tokio::test]
+async fn what_was_refused_although_it_was_signed_is_listed_and_shown_as_it_came() {
+    let inbox = inbox([]).await;
+    assert_eq!(inbox.run("rejected").await.unwrap(), "no rejected deliveries\n");
+    let headers = json!({"x-github-event": "pull_request", "x-github-delivery": "0b0b\u{1b}"});
+    for body in [b"[1]\n".as_slice(), b"{\n"] {
+        let reason = "the payload is not a JSON object";
+        inbox.store.keep_rejected(InstallationId::OPERATOR, reason, &headers, body).await.unwrap();
+    }
+    let text = inbox.run("rejected").await.unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].starts_with("ID  RECEIVED") && lines[1].starts_with("2 ") && lines.len() == 3, "{text}");
+    assert!(lines[1].contains("pull_request") && lines[1].ends_with("the payload is not a JSON object"), "{text}");
+    assert!(!text.contains('\u{1b}'));
+    assert_eq!(inbox.run("rejected --payload 1").await.unwrap(), "[1]\n");
+    assert_eq!(inbox.run("rejected --payload 9").await.unwrap_err().to_string(), "there is no rejected delivery 9");
+}
+
+#[tokio::test]
 async fn deliveries_are_queued_again_by_number_or_by_description() {
     let inbox = inbox((1..=3).map(ignored)).await;
     assert_eq!(inbox.run("redeliver 2 2").await.unwrap(), "2 queued\n");

@@ -50,7 +50,7 @@ impl From<GraphError> for RescanError {
 }
 
 /// Brings the graph's files up to the default branch and waits for it; has the profile written anew beside that. Who asks
-/// while that is being done waits for the same: whatever is merged meanwhile brings a task of its own. Returns how many files the graph holds. The tasks go on if the caller leaves.
+/// while that is being done waits for the same run. Returns how many files the graph holds. The tasks go on if the caller leaves.
 pub async fn rescan(app: &App, installation: InstallationId, repo: &RepoRef) -> Result<i64, RescanError> {
     let graph = app.graph.as_ref().ok_or(RescanError::NotConfigured)?;
     answers(graph).await?;

@@ -64,9 +64,6 @@ pub enum Accepted {
     Duplicate(DeliveryId),
 }
 
-/// How many malformed deliveries are kept per installation.
-const REJECTED_KEPT: i64 = 100;
-
 /// Deliveries in one statement, at most: a power of two.
 const GROUP: usize = 256;
 
@@ -142,28 +139,6 @@ impl Store {
             }
             _ => Accepted::Duplicate(DeliveryId(id)),
         }))
-    }
-
-    /// Keeps a delivery that was signed but malformed, for the operator: the last 100 per installation.
-    pub async fn keep_rejected(
-        &self,
-        installation: InstallationId,
-        reason: &str,
-        headers: &serde_json::Value,
-        body: &[u8],
-    ) -> Result<(), StoreError> {
-        // Without the dictionary: whoever looks into what was malformed has ordinary tools.
-        let packed = zstd::bulk::compress(body, 1).map_err(|error| StoreError::Corrupt(error.to_string()))?;
-        let tx = self.begin(Lane::Intake).await?;
-        let sql =
-            "INSERT INTO rejected (installation_id, received_at, reason, headers, body) VALUES ($1, $2, $3, $4, $5)";
-        let values: [Value; 5] =
-            [installation.0.into(), self.now().into(), clean(reason).into(), headers.to_string().into(), packed.into()];
-        tx.execute_raw(self.sql(sql, values)).await?;
-        let sql = "DELETE FROM rejected WHERE installation_id = $1 AND id <= (SELECT id FROM rejected \
-                   WHERE installation_id = $1 ORDER BY id DESC LIMIT 1 OFFSET $2)";
-        tx.execute_raw(self.sql(sql, [installation.0.into(), REJECTED_KEPT.into()])).await?;
-        tx.commit().await
     }
 }
 

@@ -14,6 +14,7 @@ use sea_orm::{
     SqliteTransactionMode, TransactionOptions, TransactionTrait,
     sea_query::{Expr, Func},
 };
+use sqlx::Connection;
 use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use migrations::{GraphMigrator, Migrator, MigratorTrait, SchemaManager};
@@ -35,6 +36,7 @@ pub mod lease;
 pub mod missed;
 pub mod outcome;
 pub mod profiles;
+pub mod rejected;
 pub mod reviewed;
 pub mod reviews;
 pub mod sealed;
@@ -126,7 +128,19 @@ impl Store {
         } else {
             let mut options = ConnectOptions::new(url);
             options.max_connections(16).acquire_timeout(Duration::from_secs(4)).sqlx_logging(false);
-            let pool = Database::connect(options).await?;
+            let pool = match Database::connect(options).await {
+                // The pool only says that its time is up, not what went wrong all that time.
+                Err(DbErr::ConnectionAcquire(_) | DbErr::Conn(_)) => {
+                    let tried = tokio::time::timeout(Duration::from_secs(4), sqlx::PgConnection::connect(url)).await;
+                    let why = match tried {
+                        Ok(Ok(_)) => "it answers only now".to_owned(),
+                        Ok(Err(error)) => error.to_string(),
+                        Err(_) => "it does not answer".to_owned(),
+                    };
+                    return Err(StoreError::Setup(format!("PostgreSQL cannot be reached: {why}")));
+                }
+                pool => pool?,
+            };
             Ok(Self {
                 inner: Arc::new(Inner {
                     read: pool.clone(),

@@ -374,6 +374,13 @@ async fn a_second_process_on_the_same_sqlite_file_is_refused() {
         }
         let error = Store::open(&t.database.url, Clock::system()).await.err().expect("refused").to_string();
         assert!(error.contains("another nectr is serving"), "{error}");
+
+        let path = nectr::store::sqlite_path(&t.database.url).unwrap();
+        let other_name = path.with_file_name("the-same.db");
+        std::os::unix::fs::symlink(&path, &other_name).unwrap();
+        let by_another_name = format!("sqlite://{}", other_name.display());
+        let error = Store::open(&by_another_name, Clock::system()).await.err().expect("refused").to_string();
+        assert!(error.contains("another nectr is serving"), "{error}");
     })
     .await;
 }

@@ -121,3 +121,34 @@ async fn the_health_checks_of_image_and_compose_see_whether_nectr_is_ready() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn while_a_review_is_being_ended_whoever_asks_is_told_that_this_process_takes_no_more() {
+    let (database, github) = (Database::fresh().await, Sandbox::start().await.unwrap());
+    support::populate(&github);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let settings = support::settings(&github, &database.url, &address);
+    let config = Config::from_lookup(|name| settings.get(name).cloned()).unwrap();
+    let app = run::prepare(config, Clock::system()).await.unwrap();
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(run::run(app.clone(), listener, Roles::ALL, stop.clone().cancelled_owned()));
+    let ask = async |path: &str| Request::get(format!("http://{address}{path}")).send().await.unwrap().status;
+
+    let octavia = Person::sign_in(&format!("http://{address}"), &github, "octavia").await;
+    octavia.connect(SHOP).await;
+    let hold = github.hold_next("POST /repos/*/*/pulls/*/reviews");
+    let pr = github.open_pull(SHOP, |pull| pull.author("sam").adds("src/more.rs", "pub fn more() {}\n"));
+    github.deliver_all().await;
+    hold.arrived().await;
+    stop.cancel();
+    while ask("/health/ready").await != 503 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(ask("/health/live").await, 200);
+    hold.release();
+    running.await.unwrap().unwrap();
+    assert!(tokio::net::TcpStream::connect(&address).await.is_err());
+    assert_eq!(github.reviews(pr).len(), 1);
+    database.remove().await;
+}

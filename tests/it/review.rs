@@ -406,6 +406,51 @@ async fn p53_while_the_api_still_shows_the_old_head_the_delivery_waits() {
 }
 
 #[tokio::test]
+async fn p53_two_events_within_one_second_are_told_apart_by_which_was_heard_of_first() {
+    nectr(async |t| {
+        t.connected().await;
+        let pr = t.open_pull(warned);
+        t.settle().await;
+        t.take_review(pr);
+        let shown = t.github.payload(pr, "synchronize");
+
+        // GitHub says of the newer head that it came in the second of the older, which its API still shows.
+        t.github.lag(pr);
+        let head = t.github.push(pr, |files| files.adds("src/more.rs", "pub fn more() {}\n"));
+        let told = t.github.drop_deliveries().remove(0);
+        let mut payload = t.github.payload(pr, "synchronize");
+        payload["pull_request"]["updated_at"] = shown["pull_request"]["updated_at"].clone();
+        let newer = told
+            .clone()
+            .with_guid("0b0b0b0b-0000-4000-8000-000000000001")
+            .with_header("X-GitHub-Event", "pull_request")
+            .with_body(payload.to_string());
+        assert_eq!(t.github.deliver(newer).await.answer.status, Some(202));
+        t.work().await;
+        nothing_posted(t, pr);
+        t.expect_waiting(1).await;
+        t.github.catch_up(pr);
+        t.pass(Duration::from_secs(10)).work().await;
+        assert_eq!(t.take_review(pr).commit, head);
+
+        // And the other way round: what is told last is what was there first.
+        let newest = t.github.push(pr, |files| files.adds("src/most.rs", "pub fn most() {}\n"));
+        let mut payload = t.github.payload(pr, "synchronize");
+        payload["pull_request"]["head"]["sha"] = head.into();
+        let older = told
+            .with_guid("0b0b0b0b-0000-4000-8000-000000000002")
+            .with_header("X-GitHub-Event", "pull_request")
+            .with_body(payload.to_string());
+        assert_eq!(t.github.deliver(older).await.answer.status, Some(202));
+        t.deliver().await;
+        t.work().await;
+        assert_eq!(t.take_review(pr).commit, newest);
+        t.expect_waiting(0).await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn p53_an_api_that_lags_behind_any_event_is_waited_for() {
     type Verb = fn(&T, Pr);
     let cases: [(&str, Verb, Verb, &str, usize); 5] = [

@@ -91,7 +91,7 @@ async fn of_what_went_wrong_only_a_sentence_is_told_and_the_story_is_the_operato
 }
 
 #[tokio::test]
-async fn a_rescan_asked_for_while_the_files_are_being_read_has_them_read_again() {
+async fn who_asks_for_a_rescan_while_one_runs_waits_for_that_one() {
     nectr(async |t| {
         let octavia = learned(t).await;
         let repo = t.app.store.connected_repository(shop(t)).await.unwrap().unwrap();
@@ -100,15 +100,13 @@ async fn a_rescan_asked_for_while_the_files_are_being_read_has_them_read_again()
         let (kind, installation) = (TaskKind::Graph, InstallationId::OPERATOR);
         t.app.inbox.enqueue(NewTask { kind, key, installation, repo, number: None, payload }).await.unwrap();
         let running = t.app.store.claim().await.unwrap().unwrap();
-        // It has read the branch; then comes this, and somebody who asks, does not wait, and wants to see it.
-        super::push(t, |files| files.adds("src/new.rs", "// new\n"));
         let asked = octavia.request(http::Method::POST, RESCAN).timeout(Duration::from_millis(300)).send().await;
-        assert!(asked.is_err());
+        assert!(asked.is_err(), "it waits");
         let end = End::Finished { status: Status::Completed, outcome: "unchanged".to_owned() };
         t.app.store.finish(running.lease, &end).await.unwrap();
-        assert_eq!(super::paths(&octavia).await.len(), 4);
+        t.github.forget_calls();
         t.work().await;
-        assert_eq!(super::paths(&octavia).await.len(), 5);
+        assert_eq!(t.github.count("GET /repos/*/*/git/trees/*"), 1, "for the profile");
     })
     .await;
 }
