@@ -2,13 +2,15 @@
 
 use std::{
     future::Future,
+    io,
+    net::SocketAddr,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use anyhow::Context;
 use secrecy::ExposeSecret;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -43,6 +45,7 @@ impl Roles {
 pub async fn prepare(config: Config, clock: Clock) -> anyhow::Result<Handle> {
     let store = Store::open(config.database_url.expose_secret(), clock).await.context("cannot open the database")?;
     store.migrate().await.context("cannot migrate the database")?;
+    store.recall_time().await?;
     if !store.is_shared() {
         let reclaimed = store.reclaim().await?;
         if reclaimed > 0 {
@@ -73,7 +76,7 @@ pub async fn serve(config: Config, roles: Roles, mut telemetry: Telemetry) -> an
 }
 
 async fn serve_with(config: Config, roles: Roles, telemetry: &mut Telemetry) -> anyhow::Result<()> {
-    let listener = TcpListener::bind(config.listen).await;
+    let listener = listen(config.listen);
     let listener = listener.with_context(|| format!("cannot listen on {} (set HOST and PORT)", config.listen))?;
     let app = prepare(config, Clock::system()).await?;
     tracing::info!(
@@ -90,6 +93,18 @@ async fn serve_with(config: Config, roles: Roles, telemetry: &mut Telemetry) -> 
         async move { app.measure().await }
     });
     run(app, listener, roles, terminated()).await
+}
+
+/// Connections the kernel keeps until they are accepted, as far as its own limit (`net.core.somaxconn`) goes: who comes in a
+/// crowd is to be looked at, not to be dropped and come again in seconds.
+const BACKLOG: u32 = 4096;
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // Connections of a process that has just ended do not keep the next one from listening.
+    socket.set_reuseaddr(cfg!(unix))?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Runs an app until `stop` resolves, then ends it in order: readiness goes false, running work ends or is handed

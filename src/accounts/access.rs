@@ -140,7 +140,7 @@ fn hear(id: RepoId, answer: Result<Repository, GitHubError>) -> Option<Heard> {
 }
 
 fn is_fresh(answer: &Answer, now: DateTime<Utc>) -> bool {
-    now - answer.checked_at < FRESH
+    (TimeDelta::zero()..FRESH).contains(&(now - answer.checked_at))
 }
 
 fn bridges_outage(answer: &Answer, now: DateTime<Utc>) -> bool {
@@ -205,6 +205,7 @@ mod tests {
         let answer = Answer { allowed: true, checked_at: at, last_yes_at: Some(at) };
         assert!(is_fresh(&answer, at + TimeDelta::minutes(15) - TimeDelta::microseconds(1)));
         assert!(!is_fresh(&answer, at + TimeDelta::minutes(15)));
+        assert!(!is_fresh(&answer, at - TimeDelta::hours(1)), "the clock was set back");
         assert!(bridges_outage(&answer, at + TimeDelta::hours(24) - TimeDelta::microseconds(1)));
         assert!(!bridges_outage(&answer, at + TimeDelta::hours(24)));
         assert!(!bridges_outage(&Answer { last_yes_at: None, ..answer }, at));

@@ -138,10 +138,13 @@ struct Findings {
 
 impl<'a> CatchUp<'a> {
     fn of(app: &'a App, installation: &'a Installation) -> Self {
+        let began = app.clock.now();
+        // What is covered up to a time that is yet to come, by a clock that has been set back since, nobody knows.
+        let past = |mark: Option<DateTime<Utc>>| mark.filter(|mark| *mark <= began + OVERLAP);
         let connected = installation.connected_at.unwrap_or_default();
-        let read = installation.catch_up.record_until.unwrap_or(connected);
-        let covered = installation.catch_up.looked_until.map_or(read, |looked| looked.max(read));
-        Self { app, installation, began: app.clock.now(), connected, read, covered, result: Round::default() }
+        let read = past(installation.catch_up.record_until).unwrap_or(connected);
+        let covered = past(installation.catch_up.looked_until).map_or(read, |looked| looked.max(read));
+        Self { app, installation, began, connected, read, covered, result: Round::default() }
     }
 
     async fn round(mut self) -> Result<Round, Failure> {

@@ -1,8 +1,8 @@
 //! Reading a delivery's body: all of it, as it was sent, and never more than there is room and time for.
 //!
-//! Bytes are counted while they arrive, whatever `Content-Length` said. Large bodies share one budget, so that many
-//! of them together cannot exhaust memory: they wait for each other instead. Nothing is ever decompressed, because
-//! what was signed is what was sent.
+//! Bytes are counted while they arrive, whatever `Content-Length` said. Large bodies share one budget and those of medium
+//! size another, so that many of them together cannot exhaust memory: they wait for each other instead. What most
+//! deliveries are, is small, and waits for nobody. Nothing is ever decompressed, because what was signed is what was sent.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,8 +18,14 @@ use tokio::{
 /// The largest delivery GitHub sends.
 pub(super) const LARGEST: u64 = 25 * MIB;
 
-/// Bodies up to this size need no share of the budget.
-const SMALL: u64 = MIB;
+/// Bodies up to this size need no share of a budget.
+const SMALL: u64 = 64 * KIB;
+
+/// Bodies up to this size share the lesser budget, as soon as more than [`SMALL`] of them has arrived.
+const MEDIUM: u64 = MIB;
+
+/// What all bodies of medium size may occupy together.
+const LESSER_BUDGET: u64 = 64 * MIB;
 
 /// What all larger bodies may occupy together.
 const BUDGET: u64 = 128 * MIB;
@@ -50,22 +56,26 @@ pub(super) struct Received {
     _share: Option<OwnedSemaphorePermit>,
 }
 
-/// The memory that large bodies share. Cheap to clone.
+/// The memory that bodies share. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Budget {
+    /// For large ones.
     room: Arc<Semaphore>,
+    /// For those of medium size.
+    lesser: Arc<Semaphore>,
     patience: Duration,
 }
 
 impl Default for Budget {
     fn default() -> Self {
-        Self::new(BUDGET, PATIENCE)
+        Self::new(BUDGET, LESSER_BUDGET, PATIENCE)
     }
 }
 
 impl Budget {
-    fn new(bytes: u64, patience: Duration) -> Self {
-        Self { room: Arc::new(Semaphore::new(usize::try_from(bytes / KIB).unwrap_or(usize::MAX))), patience }
+    fn new(bytes: u64, lesser: u64, patience: Duration) -> Self {
+        let room = |bytes: u64| Arc::new(Semaphore::new(usize::try_from(bytes / KIB).unwrap_or(usize::MAX)));
+        Self { room: room(bytes), lesser: room(lesser), patience }
     }
 
     /// Refuses what says of itself that it is too large, before anything is read.
@@ -80,24 +90,24 @@ impl Budget {
 
     /// Reads all of it.
     pub(super) async fn read(&self, Unread { mut body, declared }: Unread) -> Result<Received, BodyError> {
-        let mut wait = Wait { room: &self.room, until: Instant::now() + self.patience, waited: false, share: None };
-        if let Some(declared) = declared.filter(|length| *length > SMALL) {
-            wait.take(declared).await?;
+        let mut wait =
+            Wait { budget: self, until: Instant::now() + self.patience, waited: false, share: None, covered: SMALL };
+        if let Some(declared) = declared.filter(|length| *length > MEDIUM) {
+            wait.cover(declared, Some(declared)).await?;
         }
         let Some(first) = wait.frame(&mut body).await? else { return Ok(wait.received(Bytes::new())) };
         check_size(first.len())?;
         let Some(second) = wait.frame(&mut body).await? else { return Ok(wait.received(first)) };
-        let expected = declared.and_then(|length| usize::try_from(length).ok()).unwrap_or(first.len() + second.len());
-        let mut all = BytesMut::with_capacity(expected);
+        let mut all = BytesMut::new();
         all.extend_from_slice(&first);
         let mut next = Some(second);
         while let Some(frame) = next {
             let size = all.len() + frame.len();
             check_size(size)?;
-            if wait.share.is_none() && size as u64 > SMALL {
-                // Its length is not known. Taking everything it may need at once, rather than piece by piece, is what
-                // keeps two such bodies from waiting for each other for ever.
-                wait.take(LARGEST).await?;
+            wait.cover(size as u64, declared).await?;
+            if all.capacity() < size {
+                let expected = declared.unwrap_or(0).min(wait.covered);
+                all.reserve(usize::try_from(expected).unwrap_or(0).max(size) - all.len());
             }
             all.extend_from_slice(&frame);
             next = wait.frame(&mut body).await?;
@@ -114,25 +124,39 @@ pub(super) struct Unread {
 }
 
 struct Wait<'a> {
-    room: &'a Arc<Semaphore>,
+    budget: &'a Budget,
     until: Instant,
     /// Whether the body had to wait for others: being late is then not its sender's fault.
     waited: bool,
     share: Option<OwnedSemaphorePermit>,
+    /// Up to this size there is room for it.
+    covered: u64,
 }
 
 impl Wait<'_> {
-    async fn take(&mut self, bytes: u64) -> Result<(), BodyError> {
-        let units = u32::try_from(bytes.div_ceil(KIB)).unwrap_or(u32::MAX);
-        self.share = match self.room.clone().try_acquire_many_owned(units) {
-            Ok(share) => Some(share),
-            Err(_) => {
-                self.waited = true;
-                let share = timeout_at(self.until, self.room.clone().acquire_many_owned(units)).await;
-                Some(share.map_err(|_| self.late())?.map_err(|_| BodyError::Crowded)?)
-            }
-        };
+    /// Waits until there is room for a body of which this much is here and this much was declared. Taking everything it may
+    /// need at once, rather than piece by piece, is what keeps two bodies from waiting for each other for ever.
+    async fn cover(&mut self, size: u64, declared: Option<u64>) -> Result<(), BodyError> {
+        if size <= self.covered {
+            return Ok(());
+        }
+        let (room, most) = if size > MEDIUM { (&self.budget.room, LARGEST) } else { (&self.budget.lesser, MEDIUM) };
+        let wanted = declared.filter(|declared| (size..=most).contains(declared)).unwrap_or(most);
+        let share = self.take(room, wanted).await?;
+        // What it had of the lesser budget goes back.
+        self.share = Some(share);
+        self.covered = wanted;
         Ok(())
+    }
+
+    async fn take(&mut self, room: &Arc<Semaphore>, bytes: u64) -> Result<OwnedSemaphorePermit, BodyError> {
+        let units = u32::try_from(bytes.div_ceil(KIB)).unwrap_or(u32::MAX);
+        if let Ok(share) = room.clone().try_acquire_many_owned(units) {
+            return Ok(share);
+        }
+        self.waited = true;
+        let share = timeout_at(self.until, room.clone().acquire_many_owned(units)).await;
+        share.map_err(|_| self.late())?.map_err(|_| BodyError::Crowded)
     }
 
     /// Returns what a body of unknown length turned out not to need.
@@ -230,17 +254,17 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_that_never_ends_is_given_up() {
-        let impatient = Budget::new(BUDGET, Duration::ZERO);
+        let impatient = Budget::new(BUDGET, LESSER_BUDGET, Duration::ZERO);
         assert_eq!(read(&impatient, endless("{".into())).await.unwrap_err(), BodyError::Slow);
     }
 
     #[tokio::test]
     async fn a_large_body_waits_for_room_and_is_not_blamed_when_there_is_none() {
-        let budget = Budget::new(4 * MIB, PATIENCE);
+        let budget = Budget::new(4 * MIB, LESSER_BUDGET, PATIENCE);
         let impatient = Budget { patience: Duration::ZERO, ..budget.clone() };
         let first = read(&budget, Body::from(zeros(3 * MIB))).await.unwrap();
         assert_eq!(read(&impatient, Body::from(zeros(2 * MIB))).await.unwrap_err(), BodyError::Crowded);
-        assert!(read(&impatient, Body::from(zeros(MIB))).await.is_ok(), "small bodies wait for nobody");
+        assert!(read(&impatient, chunked(vec![zeros(MIB / 2), zeros(MIB / 2)])).await.is_ok(), "others have their own");
 
         let (second, ()) = tokio::join!(read(&budget, Body::from(zeros(2 * MIB))), async {
             tokio::task::yield_now().await;
@@ -250,8 +274,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn bodies_of_medium_size_wait_for_each_other_and_small_ones_for_nobody() {
+        let budget = Budget::new(BUDGET, MIB, PATIENCE);
+        let impatient = Budget { patience: Duration::ZERO, ..budget.clone() };
+        let pieces = |of: u64| chunked(vec![zeros(of), zeros(of)]);
+        let first = read(&budget, pieces(MIB / 4)).await.unwrap();
+        assert_eq!(budget.lesser.available_permits() as u64, MIB / 2 / KIB, "it keeps what it needed");
+        assert_eq!(read(&impatient, pieces(MIB / 4)).await.unwrap_err(), BodyError::Crowded);
+        assert!(read(&impatient, pieces(SMALL / 2)).await.is_ok());
+        let large = read(&impatient, chunked(vec![zeros(MIB), zeros(MIB)])).await.unwrap();
+        assert_eq!(budget.lesser.available_permits() as u64, MIB / 2 / KIB, "a large body has its share elsewhere");
+        drop((first, large));
+        assert!(read(&impatient, pieces(MIB / 4)).await.is_ok());
+        assert_eq!(budget.lesser.available_permits() as u64, MIB / KIB);
+    }
+
+    #[tokio::test]
     async fn a_body_of_unknown_length_keeps_only_what_it_needed() {
-        let budget = Budget::new(LARGEST, PATIENCE);
+        let budget = Budget::new(LARGEST, LESSER_BUDGET, PATIENCE);
         let kept = read(&budget, chunked(vec![zeros(MIB), zeros(MIB)])).await.unwrap();
         assert_eq!(budget.room.available_permits() as u64, (LARGEST - 2 * MIB) / KIB);
         drop(kept);

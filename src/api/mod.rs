@@ -20,6 +20,7 @@ mod metrics;
 mod page;
 mod params;
 mod paths;
+mod places;
 mod pulls;
 mod raw_body;
 mod repos;

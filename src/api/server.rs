@@ -1,7 +1,8 @@
 //! The accept loop.
 //!
-//! Ours, because the framework's has no limit on how long a request's head may take. Connections are counted, heads must
-//! arrive in time, and a connection that is closed early is closed gently: the caller can still read why.
+//! Ours, because the framework's has no limit on how long a request's head may take. Connections have [places](Places),
+//! heads must be short and arrive in time, and a connection that is closed early is closed gently: the caller can still read
+//! why.
 
 use std::{
     io,
@@ -12,23 +13,25 @@ use std::{
 
 use futures_util::future::poll_fn;
 use http::uri::Scheme;
+use http_body_util::combinators::BoxBody;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use poem::{
-    Addr, Endpoint,
+    Addr, Body, Endpoint,
     web::{LocalAddr, RemoteAddr},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use super::places::{Place, Places};
 use crate::app::Handle;
 
-/// Connections at once; further ones wait in the kernel's queue.
-const CONNECTIONS: usize = 2048;
+/// What is read of a connection ahead, and so the longest head of a request, in bytes. GitHub's have 2 KB, a browser's with
+/// all its cookies ten times that.
+const AHEAD: usize = 64 * 1024;
 
 /// How long a request's head may take, and how long a connection may idle between requests.
 const HEAD: Duration = Duration::from_secs(20);
@@ -56,7 +59,7 @@ async fn answer<E: Endpoint + 'static>(
     shutdown: CancellationToken,
 ) -> io::Result<()> {
     let local = listener.local_addr()?;
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let places = Places::new();
     let connections = TaskTracker::new();
     let cut = CancellationToken::new();
     loop {
@@ -67,8 +70,9 @@ async fn answer<E: Endpoint + 'static>(
         let (stream, remote, place) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                // Out of file descriptors, most likely: those in use are given back in a moment.
+                // Out of file descriptors, most likely.
                 tracing::warn!(%error, "a connection could not be accepted");
+                places.cut_longest();
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             }
@@ -78,9 +82,9 @@ async fn answer<E: Endpoint + 'static>(
             let addresses = (LocalAddr(Addr::SocketAddr(local)), RemoteAddr(Addr::SocketAddr(remote)));
             tokio::select! {
                 () = cut.cancelled() => {}
-                () = converse(stream, addresses, endpoint, shutdown) => {}
+                () = place.gives_way() => {}
+                () = converse(stream, addresses, endpoint, &place, shutdown) => {}
             }
-            drop(place);
         });
     }
     drop(listener);
@@ -93,13 +97,9 @@ async fn answer<E: Endpoint + 'static>(
     Ok(())
 }
 
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, std::net::SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
-    let place = places.clone().acquire_owned().await.map_err(io::Error::other)?;
+async fn accept(listener: &TcpListener, places: &Places) -> io::Result<(TcpStream, std::net::SocketAddr, Arc<Place>)> {
     let (stream, remote) = listener.accept().await?;
-    Ok((stream, remote, place))
+    Ok((stream, remote, places.take().await?))
 }
 
 /// All requests of one connection.
@@ -107,22 +107,28 @@ async fn converse<E: Endpoint + 'static>(
     stream: TcpStream,
     addresses: (LocalAddr, RemoteAddr),
     endpoint: Arc<E>,
+    place: &Arc<Place>,
     shutdown: CancellationToken,
 ) {
     // Answers are small; waiting to fill a packet only delays them.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request: hyper::Request<Incoming>| {
-        let endpoint = endpoint.clone();
+        let (endpoint, place) = (endpoint.clone(), place.clone());
         let (local, remote) = addresses.clone();
         let answer: Pin<Box<dyn Future<Output = Result<_, std::convert::Infallible>> + Send>> = Box::pin(async move {
-            let request = poem::Request::from((request, local, remote, Scheme::HTTP));
-            Ok(hyper::Response::from(endpoint.get_response(request).await))
+            let mut request = poem::Request::from((request, local, remote, Scheme::HTTP));
+            let body = place.watch(BoxBody::from(request.take_body()));
+            request.set_body(Body::from(body));
+            let answer = endpoint.get_response(request).await;
+            place.waits();
+            Ok(hyper::Response::from(answer))
         });
         answer
     });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
+        .max_buf_size(AHEAD)
         .serve_connection(TokioIo::new(stream), service);
     let mut stopping = pin!(shutdown.cancelled());
     let mut told = false;

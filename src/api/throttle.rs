@@ -69,7 +69,8 @@ impl Throttle {
         let now = now.timestamp_micros();
         let (pace, most) = (micros(PACE), micros(PACE * BURST));
         let taken = full.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |full| {
-            let full = full.max(now) + pace;
+            // Fuller than it can be: the clock was set back.
+            let full = if full > now + most { now } else { full.max(now) } + pace;
             (full - now <= most).then_some(full)
         });
         taken.err().map(|full| TimeDelta::microseconds(full + pace - now - most))
@@ -111,6 +112,7 @@ mod tests {
         let again = join_all((0..10).map(|_| throttle.take(ip("192.0.2.1"), later))).await;
         assert_eq!(again.iter().filter(|wait| wait.is_none()).count(), 3);
         assert_eq!(throttle.take(ip("192.0.2.1"), now + PACE * 5000).await, None);
+        assert_eq!(throttle.take(ip("192.0.2.1"), now).await, None, "a clock that is set back keeps nobody out");
     }
 
     #[tokio::test]

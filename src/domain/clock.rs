@@ -45,8 +45,17 @@ impl Clock {
 
     /// Moves a manual clock forward. The system's clock takes no orders: there it does nothing.
     pub fn advance(&self, by: Duration) {
+        self.shift(i64::try_from(by.as_micros()).unwrap_or(i64::MAX));
+    }
+
+    /// Moves a manual clock back, as people and time servers do with the system's.
+    pub fn set_back(&self, by: Duration) {
+        self.shift(i64::try_from(by.as_micros()).map_or(i64::MIN, |by| -by));
+    }
+
+    fn shift(&self, by: i64) {
         if let Source::Manual(at) = &self.0 {
-            at.fetch_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX), Ordering::SeqCst);
+            at.fetch_add(by, Ordering::SeqCst);
         }
     }
 }

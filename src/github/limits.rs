@@ -44,6 +44,8 @@ pub(super) enum Budget {
 
 /// A token GitHub refused for asking too much.
 struct Hold {
+    /// When GitHub last said so: a clock that is set back before then ends the hold.
+    told: DateTime<Utc>,
     until: DateTime<Utc>,
     /// Refusals in a row that named no time.
     strikes: u32,
@@ -64,8 +66,10 @@ impl Limits {
 
     /// How long no request may be made with this token to that API, if it is on hold.
     pub(super) fn wait(&self, token: &TokenKey, budget: Budget) -> Option<Duration> {
-        let until = self.lock().get(&(*token, budget))?.until;
-        (until - self.clock.now()).to_std().ok().filter(|wait| !wait.is_zero())
+        let now = self.clock.now();
+        let holds = self.lock();
+        let hold = holds.get(&(*token, budget)).filter(|hold| hold.told <= now)?;
+        (hold.until - now).to_std().ok().filter(|wait| !wait.is_zero())
     }
 
     /// GitHub refused this token for a limit: holds it and says for how long. A budget that is used up leaves the other
@@ -101,7 +105,11 @@ impl Limits {
 
 /// Holds one budget of a token as long as GitHub says, or longer each time; returns how long.
 fn hold(holds: &mut Holds, whose: (TokenKey, Budget), headers: &HeaderMap, now: DateTime<Utc>) -> Duration {
-    let hold = holds.entry(whose).or_insert(Hold { until: now, strikes: 0 });
+    let hold = holds.entry(whose).or_insert(Hold { told: now, until: now, strikes: 0 });
+    if now < hold.told {
+        hold.until = now;
+    }
+    hold.told = now;
     let until = match told(headers, now) {
         Some(wait) => now + wait,
         // Requests that were under way together are refused together: that is one strike, not many.
@@ -177,6 +185,16 @@ mod tests {
         assert_eq!(limits.wait(&token, Budget::Rest), Some(seconds(1)));
         clock.advance(seconds(1));
         assert_eq!(limits.wait(&token, Budget::Rest), None);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_ends_a_hold() {
+        let (limits, clock, token) = limits();
+        limits.refused(&token, Budget::Rest, &headers([("retry-after", "17")]));
+        clock.set_back(seconds(3600));
+        assert_eq!(limits.wait(&token, Budget::Rest), None);
+        assert_eq!(limits.refused(&token, Budget::Rest, &headers([("retry-after", "20")])), seconds(20));
+        assert_eq!(limits.wait(&token, Budget::Rest), Some(seconds(20)));
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub use crate::store::{
     work::{Claimed, Lease, Work},
 };
 use crate::{
-    domain::{Clock, TaskId},
+    domain::TaskId,
     store::{Store, StoreError},
 };
 pub use worker::{Handler, Workers};
@@ -92,9 +92,5 @@ impl Inbox {
     /// Takes no more deliveries, and returns when those that were handed in are on disk.
     pub async fn close(&self) {
         self.intake.close().await;
-    }
-
-    fn clock(&self) -> &Clock {
-        self.store.clock()
     }
 }

@@ -161,12 +161,12 @@ impl Workers {
     /// lost work.
     async fn record(&self, lease: Lease, end: &End) {
         let store: &Store = &self.inbox.store;
-        let deadline = self.inbox.clock().now() + LEASE;
+        let began = Instant::now();
         loop {
             match store.finish(lease, end).await {
                 Ok(()) => return,
                 Err(StoreError::Fenced) => return tracing::warn!(id = lease.id, "ended after its lease"),
-                Err(error) if self.inbox.clock().now() >= deadline => {
+                Err(error) if began.elapsed() >= LEASE => {
                     return tracing::error!(%error, id = lease.id, "the end of an attempt could not be recorded");
                 }
                 Err(error) => {

@@ -6,7 +6,13 @@
 //!
 //! Times are stored as microseconds since 1970 (see the migrations).
 
-use std::{collections::HashSet, ops::Deref, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    ops::Deref,
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicI64},
+    time::Duration,
+};
 
 use chrono::{DateTime, TimeZone, Utc};
 use sea_orm::{
@@ -41,6 +47,7 @@ pub mod reviewed;
 pub mod reviews;
 pub mod sealed;
 pub mod sessions;
+mod set_back;
 pub mod tasks;
 pub mod upkeep;
 pub mod users;
@@ -75,6 +82,8 @@ struct Inner {
     write: DatabaseConnection,
     gate: Gate,
     clock: Clock,
+    /// The latest time this process took for now, or found in the database.
+    latest: AtomicI64,
     /// Where it lies, on SQLite.
     path: Option<PathBuf>,
     log: checkpoint::Log,
@@ -147,6 +156,7 @@ impl Store {
                     write: pool,
                     gate: Gate::default(),
                     clock,
+                    latest: Default::default(),
                     path: None,
                     log: Default::default(),
                     known: Default::default(),
@@ -197,10 +207,9 @@ impl Store {
         // One for deliveries, one for everybody else: whose turn it is the gate says.
         let write = Database::connect(pool(2)).await?;
         let read = Database::connect(pool(4)).await?;
-        let (known, lines, gate, log) = Default::default();
-        Ok(Self {
-            inner: Arc::new(Inner { read, write, gate, clock, path: Some(path), log, known, lines, _lock: lock }),
-        })
+        let (known, lines, gate, log, latest) = Default::default();
+        let path = Some(path);
+        Ok(Self { inner: Arc::new(Inner { read, write, gate, clock, latest, path, log, known, lines, _lock: lock }) })
     }
 
     /// Brings the schema up to date. Each migration runs in a transaction; on PostgreSQL replicas take turns.
@@ -299,10 +308,6 @@ impl Store {
     /// Whether several processes may share this database.
     pub fn is_shared(&self) -> bool {
         self.backend() == DbBackend::Postgres
-    }
-
-    pub(crate) fn now(&self) -> i64 {
-        micros(self.inner.clock.now())
     }
 }
 

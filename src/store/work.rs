@@ -123,6 +123,7 @@ impl Store {
     /// request (what is learned of a repository) lets others go first for an hour: a thousand repositories that are to be
     /// read anew do not stand in front of a review.
     pub async fn claim(&self) -> Result<Option<Claimed>, StoreError> {
+        self.follow_clock().await?;
         loop {
             let tx = self.begin(Lane::Work).await?;
             let Some(candidate) = self.longest_due(&tx).await? else { return Ok(None) };

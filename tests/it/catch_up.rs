@@ -114,6 +114,21 @@ async fn what_happened_while_nectr_was_down_is_reviewed_once_and_nothing_else_is
 }
 
 #[tokio::test]
+async fn a_clock_that_was_ahead_for_a_while_hides_nothing() {
+    story(async |t, _| {
+        round(t).await;
+        t.clock.set_back(hours(1));
+        t.work().await;
+        let missed = open(t, "missed");
+        assert_eq!(lose(t), 1);
+        t.pass(minutes(13));
+        round(t).await;
+        t.take_review(missed);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn nothing_new_costs_two_questions_that_github_answers_for_free() {
     story(async |t, octavia| {
         for _ in 0..3 {

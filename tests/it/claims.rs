@@ -442,3 +442,69 @@ async fn retention_takes_finished_deliveries_and_dead_ones_three_times_later() {
     })
     .await;
 }
+
+/// What is waiting, running and failed when the clock is set back, with how much time it has left.
+async fn before_the_clock_is_set_back(t: &Ledger) -> [DeliveryId; 3] {
+    let ids = [t.put(delivery(1, 1)).await, t.put(delivery(2, 2)).await, t.put(delivery(3, 3)).await];
+    let failing = t.store.claim().await.unwrap().unwrap();
+    t.store.finish(failing.lease, &failed()).await.unwrap();
+    t.store.claim().await.unwrap().unwrap();
+    ids
+}
+
+async fn claimed_next(t: &Ledger) -> Option<i64> {
+    t.store.claim().await.unwrap().map(|claimed| claimed.lease.id)
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_holds_nothing_up() {
+    inbox(async |t| {
+        let [failed, running, waiting] = before_the_clock_is_set_back(t).await;
+        t.clock.set_back(Duration::from_secs(3600));
+        assert_eq!(claimed_next(t).await, Some(waiting.0), "what was due is due");
+        assert_eq!(claimed_next(t).await, None);
+        t.pass(Duration::from_secs(5));
+        assert_eq!(claimed_next(t).await, Some(failed.0), "its 5 s are over");
+        t.pass(LEASE - Duration::from_secs(6));
+        assert_eq!(claimed_next(t).await, None);
+        t.pass(Duration::from_secs(1));
+        assert_eq!(
+            claimed_next(t).await,
+            Some(running.0),
+            "its worker has not been heard of for as long as a lease lasts"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_while_nobody_ran_holds_nothing_up() {
+    let clock = Clock::manual(noon());
+    let database = Database::fresh().await;
+    let t = Ledger { store: database.store(&clock).await, clock: clock.clone(), database };
+    let [failed, _, waiting] = before_the_clock_is_set_back(&t).await;
+    let Ledger { database, store, .. } = t;
+    drop(store);
+    clock.set_back(Duration::from_secs(3600));
+
+    let t = Ledger { store: database.store(&clock).await, clock, database };
+    t.store.recall_time().await.unwrap();
+    assert_eq!(claimed_next(&t).await, Some(waiting.0));
+    t.pass(Duration::from_secs(5));
+    assert_eq!(claimed_next(&t).await, Some(failed.0));
+    let Ledger { database, store, .. } = t;
+    drop(store);
+    database.remove().await;
+}
+
+#[tokio::test]
+async fn clocks_that_differ_a_little_move_nothing() {
+    inbox(async |t| {
+        let [failed, ..] = before_the_clock_is_set_back(t).await;
+        let due = t.store.delivery(failed).await.unwrap().unwrap().row.next_attempt_at;
+        t.clock.set_back(Duration::from_secs(4));
+        assert_eq!(claimed_next(t).await, None);
+        assert_eq!(t.store.delivery(failed).await.unwrap().unwrap().row.next_attempt_at, due);
+    })
+    .await;
+}

@@ -10,7 +10,8 @@ mod shape;
 mod signature;
 mod size;
 mod stored;
-mod wire;
+mod strangers;
+pub mod wire;
 
 use nectr::{
     domain::DeliveryId,

@@ -12,6 +12,7 @@ mod demo;
 mod doctor;
 mod erasure;
 mod graph_contract;
+mod hostile;
 mod intake;
 mod keys;
 mod knowledge;

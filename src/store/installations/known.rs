@@ -120,7 +120,7 @@ impl Store {
         let now = self.inner.clock.now();
         let mut noted = self.inner.known.noted();
         match noted.get(&id) {
-            Some((at, known)) if *known == status && now - *at < quiet => false,
+            Some((at, known)) if *known == status && (*at..*at + quiet).contains(&now) => false,
             _ => {
                 noted.insert(id, (now, status));
                 true

@@ -11,6 +11,8 @@ static COUNT: AtomicU32 = AtomicU32::new(0);
 /// Dropped with the test: a SQLite file goes with its folder, a PostgreSQL database with [`Database::remove`].
 pub struct Database {
     pub url: String,
+    /// The PostgreSQL server it is on.
+    server: Option<String>,
     _folder: Option<tempfile::TempDir>,
 }
 
@@ -20,21 +22,24 @@ impl Database {
             None => {
                 let folder = tempfile::tempdir().unwrap();
                 let url = format!("sqlite://{}", folder.path().join("nectr.db").display());
-                Self { url, _folder: Some(folder) }
+                Self { url, server: None, _folder: Some(folder) }
             }
-            Some(server) => {
-                let name = format!(
-                    "nectr_{}_{}_{}",
-                    std::process::id(),
-                    COUNT.fetch_add(1, Ordering::Relaxed),
-                    Utc::now().timestamp_micros()
-                );
-                execute(&server, &format!("CREATE DATABASE {name}")).await;
-                let mut url = url::Url::parse(&server).unwrap();
-                url.set_path(&name);
-                Self { url: url.into(), _folder: None }
-            }
+            Some(server) => Self::fresh_on(&server).await,
         }
+    }
+
+    /// On this PostgreSQL server.
+    pub async fn fresh_on(server: &str) -> Self {
+        let name = format!(
+            "nectr_{}_{}_{}",
+            std::process::id(),
+            COUNT.fetch_add(1, Ordering::Relaxed),
+            Utc::now().timestamp_micros()
+        );
+        execute(server, &format!("CREATE DATABASE {name}")).await;
+        let mut url = url::Url::parse(server).unwrap();
+        url.set_path(&name);
+        Self { url: url.into(), server: Some(server.to_owned()), _folder: None }
     }
 
     pub fn is_postgres(&self) -> bool {
@@ -65,9 +70,9 @@ impl Database {
 
     /// Takes a PostgreSQL database away again.
     pub async fn remove(&self) {
-        if let (true, Ok(server)) = (self.is_postgres(), std::env::var("TEST_DATABASE_URL")) {
+        if let Some(server) = &self.server {
             let name = url::Url::parse(&self.url).unwrap().path().trim_start_matches('/').to_owned();
-            execute(&server, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
+            execute(server, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
         }
     }
 }

@@ -4,11 +4,13 @@
 //! A story begins with [`nectr`]. It fails at its end on whatever it left behind: a review nobody read, a delivery that
 //! still waits, a request GitHub would have refused.
 
+pub mod cluster;
 pub mod collector;
 pub mod database;
 pub mod graph;
 pub mod neo4j;
 pub mod person;
+pub mod wall_clock;
 
 use std::{collections::HashMap, time::Duration};
 
