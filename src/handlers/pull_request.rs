@@ -34,11 +34,11 @@ pub(super) async fn handle(
         }
         PullRequestEventKind::Edited => remember(app, installation, &event).await,
         PullRequestEventKind::Closed => {
-            review::publish::settle_leftovers(app, lease, &event.repo, event.pull.number, None).await?;
+            review::publish::settle_leftovers(app, lease, &event.repo, event.pull.number).await?;
             remember(app, installation, &event).await
         }
         PullRequestEventKind::ConvertedToDraft => {
-            review::publish::settle_leftovers(app, lease, &event.repo, event.pull.number, None).await?;
+            review::publish::settle_leftovers(app, lease, &event.repo, event.pull.number).await?;
             Ok(Outcome::completed("cancelled"))
         }
     }

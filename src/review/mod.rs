@@ -99,12 +99,12 @@ pub async fn run(app: &App, lease: Lease, request: &Request) -> Result<Ended, Fa
     // Reopened, closed or renamed: what is listed of it by now is told of the pull request as it is.
     app.store.pull_changed(pull.repo.id, pull.number, pull.state, Some(&pull.title)).await?;
     if let Some(outcome) = moot(app, lease, request, &pull).await? {
-        publish::settle_leftovers(app, lease, &pull.repo, pull.number, None).await?;
+        publish::settle_leftovers(app, lease, &pull.repo, pull.number).await?;
         return Ok(Ended { outcome, learned: Some(PullFact::of(&pull, None, site)) });
     }
     let key = key(&pull, request);
-    publish::settle_leftovers(app, lease, &pull.repo, pull.number, Some(&key)).await?;
-    let known = app.store.review_effect(lease, pull.repo.id, pull.number, &key).await?;
+    let (known, leftovers) = app.store.review_effects(lease, pull.repo.id, pull.number, &key).await?;
+    publish::settle(app, lease, &pull.repo, pull.number, leftovers).await?;
     if let Some(effect) = known.filter(|effect| effect.state == EffectState::Done) {
         let same_head = request.hint.as_ref().is_none_or(|hint| hint.head.as_ref() == Some(&pull.head));
         return Ok(match (effect.mine, same_head) {
@@ -141,7 +141,10 @@ pub async fn run(app: &App, lease: Lease, request: &Request) -> Result<Ended, Fa
         asked: request.asked(),
     };
     match publish::publish(app, lease, &pull, publication).await? {
-        Published::Posted => learned(app, "reviewed", &pull, fact).await,
+        Published::Posted(Some(at)) => {
+            Ok(Ended { outcome: Outcome::completed("reviewed"), learned: Some(PullFact { verdict: Some(at), ..fact }) })
+        }
+        Published::Posted(None) => learned(app, "reviewed", &pull, fact).await,
         Published::Already => learned(app, "already_reviewed", &pull, fact).await,
         Published::Moved => {
             // Whoever pushed has sent, or will send, a delivery about the new head; this one looks again all the same,

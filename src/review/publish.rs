@@ -9,6 +9,8 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
 use crate::{
     app::App,
     domain::{
@@ -47,8 +49,8 @@ pub struct Publication {
 /// What came of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Published {
-    /// It is on GitHub.
-    Posted,
+    /// It is on GitHub, with what it concluded and when it was listed; none if it was listed before.
+    Posted(Option<(Verdict, DateTime<Utc>)>),
     /// It was on GitHub.
     Already,
     /// The pull request has another head or base by now; nothing was posted.
@@ -180,9 +182,9 @@ async fn posted(
     review: &PostedReview,
 ) -> Result<Published, Failure> {
     lift(app, pull, &effect.draft).await?;
-    app.store.review_posted(lease, effect, review.id, &review.html_url).await?;
+    let listed = app.store.review_posted(lease, effect, review.id, &review.html_url).await?;
     metrics().reviews.with_label_values(&[effect.draft.verdict.as_str()]).inc();
-    Ok(Published::Posted)
+    Ok(Published::Posted(listed.map(|at| (effect.draft.verdict, at))))
 }
 
 /// A comment does not lift changes we requested earlier, so they would block merging for ever where we may not approve.
@@ -292,17 +294,20 @@ async fn look(app: &App, repo: &RepoRef, number: PrNumber, key: &str) -> Result<
 }
 
 /// Finishes or removes what attempts at other reviews of this pull request left behind when they died.
-pub async fn settle_leftovers(
+pub async fn settle_leftovers(app: &App, lease: Lease, repo: &RepoRef, number: PrNumber) -> Result<(), Failure> {
+    let effects = app.store.unfinished_reviews(lease, repo.id, number).await?;
+    settle(app, lease, repo, number, effects).await
+}
+
+/// The same for these.
+pub(super) async fn settle(
     app: &App,
     lease: Lease,
     repo: &RepoRef,
     number: PrNumber,
-    but: Option<&str>,
+    effects: Vec<EffectRow>,
 ) -> Result<(), Failure> {
-    for effect in app.store.unfinished_reviews(lease, repo.id, number).await? {
-        if but == Some(effect.key.as_str()) {
-            continue;
-        }
+    for effect in effects {
         match find(app, repo, number, &effect.key).await? {
             Some(review) if !review.pending => {
                 app.store.review_posted(lease, &effect, review.id, &review.html_url).await?;

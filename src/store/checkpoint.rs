@@ -16,7 +16,7 @@ use super::{Lane, Store, StoreError};
 /// more often one copy of a page of their index does for many of them.
 const WORTH: u64 = 4_000;
 
-/// Pages in the log at which a commit does it after all: 64 MiB. For commands that run without the task.
+/// Pages in the log at which a commit does it after all: 64 MiB, should the task not.
 pub(super) const MOST: u64 = 4 * WORTH;
 
 /// Pages a transaction writes, about, that is no delivery.

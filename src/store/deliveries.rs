@@ -204,6 +204,11 @@ pub enum Redelivered {
 pub(super) const REQUEUE: &str = "UPDATE deliveries SET status = 'queued', attempts = 0, due_at = $2, parked_since = NULL, \
                        finished_at = NULL, outcome = NULL WHERE id = $1";
 
+/// Deliveries of a pull request that ask for a review and wait. By status rather than by `due_at`: else PostgreSQL, which
+/// has seen the queue empty, looks through all that waits instead of all of this pull request.
+const WAITING: &str = "SELECT 1 AS one FROM deliveries WHERE repo_id = $1 AND pr_number = $2 AND reviews \
+                       AND status IN ('queued', 'running', 'failed')";
+
 impl Store {
     /// One page, newest first. `before` is the cursor of the previous page.
     pub async fn list_deliveries(
@@ -272,10 +277,9 @@ impl Store {
         event_at: chrono::DateTime<chrono::Utc>,
         head: &CommitSha,
     ) -> Result<bool, StoreError> {
-        let sql = "SELECT 1 AS one FROM deliveries WHERE repo_id = $1 AND pr_number = $2 AND reviews \
-                   AND due_at IS NOT NULL AND event_at > $3 AND head_sha <> $4 LIMIT 1";
+        let sql = format!("{WAITING} AND event_at > $3 AND head_sha <> $4 LIMIT 1");
         let values: [Value; 4] = [repo.0.into(), number.0.into(), micros(event_at).into(), head.0.clone().into()];
-        Ok(self.read().query_one_raw(self.sql(sql, values)).await?.is_some())
+        Ok(self.read().query_one_raw(self.sql(&sql, values)).await?.is_some())
     }
 
     /// Whether a delivery about exactly this head still waits for a worker.
@@ -286,11 +290,10 @@ impl Store {
         head: &CommitSha,
         but: Lease,
     ) -> Result<bool, StoreError> {
-        let sql = "SELECT 1 AS one FROM deliveries WHERE repo_id = $1 AND pr_number = $2 AND reviews \
-                   AND due_at IS NOT NULL AND head_sha = $3 AND id <> $4 LIMIT 1";
+        let sql = format!("{WAITING} AND head_sha = $3 AND id <> $4 LIMIT 1");
         let own = if but.source == Source::Delivery { but.id } else { 0 };
         let values: [Value; 4] = [repo.0.into(), number.0.into(), head.0.clone().into(), own.into()];
-        Ok(self.read().query_one_raw(self.sql(sql, values)).await?.is_some())
+        Ok(self.read().query_one_raw(self.sql(&sql, values)).await?.is_some())
     }
 
     /// Whether this head was heard of after `than` arrived.

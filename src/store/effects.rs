@@ -3,6 +3,7 @@
 //! An effect is unique by (repository, pull request, kind, key). Its row exists before GitHub is told, so a crash at any
 //! point leaves a trace to pick up from; everything but the first insert is guarded by the fence of the work at hand.
 
+use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, QueryResult, Value};
 
 use super::{Lane, Store, StoreError, WriteTx, deliveries::Effect, reviews::ReviewDraft, time, work::Lease};
@@ -39,17 +40,28 @@ pub struct EffectRow {
 const REVIEW: &str = "review";
 
 impl Store {
-    /// The review effect of this key, if any.
-    pub async fn review_effect(
+    /// The review effect of this key, if any, and those of its pull request that are not done.
+    pub async fn review_effects(
         &self,
         lease: Lease,
         repo: RepoId,
         number: PrNumber,
         key: &str,
-    ) -> Result<Option<EffectRow>, StoreError> {
-        let sql = format!("{SELECT} WHERE repo_id = $1 AND pr_number = $2 AND kind = $3 AND key = $4");
+    ) -> Result<(Option<EffectRow>, Vec<EffectRow>), StoreError> {
+        let sql = format!(
+            "{SELECT} WHERE repo_id = $1 AND pr_number = $2 AND kind = $3 AND (key = $4 OR state <> 'done') ORDER BY id"
+        );
         let values: [Value; 4] = [repo.0.into(), number.0.into(), REVIEW.into(), key.into()];
-        self.read().query_one_raw(self.sql(&sql, values)).await?.map(|row| effect(lease, &row)).transpose()
+        let (mut of_key, mut others) = (None, Vec::new());
+        for row in self.read().query_all_raw(self.sql(&sql, values)).await? {
+            let effect = effect(lease, &row)?;
+            if effect.key == key {
+                of_key = Some(effect);
+            } else {
+                others.push(effect);
+            }
+        }
+        Ok((of_key, others))
     }
 
     /// The review effects of a pull request that are not done: what a crash may have left behind.
@@ -91,31 +103,40 @@ impl Store {
         key: &str,
         draft: &ReviewDraft,
     ) -> Result<(EffectRow, bool), StoreError> {
-        let tx = self.begin(Lane::Work).await?;
-        self.check_fence(&tx, lease).await?;
-        let sql = "INSERT INTO effects (repo_id, pr_number, kind, key, source, work_id, state, draft, created_at) \
-                   VALUES ($1, $2, $3, $4, $5, $6, 'claimed', $7, $8) \
-                   ON CONFLICT (repo_id, pr_number, kind, key) DO NOTHING";
-        let values: [Value; 8] = [
+        let json = draft.to_json()?;
+        let sql = format!(
+            "{} INSERT INTO effects (repo_id, pr_number, kind, key, source, work_id, state, draft, created_at) \
+             SELECT $1, $2, $3, $4, $5, $6, 'claimed', $7, $8 FROM mine WHERE TRUE \
+             ON CONFLICT (repo_id, pr_number, kind, key) DO NOTHING RETURNING id",
+            self.with_mine(lease, 9)
+        );
+        let values: [Value; 10] = [
             repo.0.into(),
             number.0.into(),
             REVIEW.into(),
             key.into(),
             lease.source.as_str().into(),
             lease.id.into(),
-            draft.to_json()?.into(),
+            json.clone().into(),
             self.now().into(),
+            lease.id.into(),
+            lease.fence.into(),
         ];
-        let fresh = tx.execute_raw(self.sql(sql, values)).await?.rows_affected() == 1;
-        let sql = format!("{SELECT} WHERE repo_id = $1 AND pr_number = $2 AND kind = $3 AND key = $4");
-        let values: [Value; 4] = [repo.0.into(), number.0.into(), REVIEW.into(), key.into()];
-        let row = tx
-            .query_one_raw(self.sql(&sql, values))
-            .await?
-            .ok_or_else(|| StoreError::Corrupt("an effect vanished".into()))?;
-        let row = effect(lease, &row)?;
-        tx.commit().await?;
-        Ok((row, fresh))
+        if let Some(row) = self.write(Lane::Work, self.sql(&sql, values)).await?.first() {
+            let fresh = EffectRow {
+                id: row.try_get("", "id")?,
+                key: key.to_owned(),
+                state: EffectState::Claimed,
+                github_id: None,
+                draft: ReviewDraft::from_json(&json)?,
+                mine: true,
+            };
+            return Ok((fresh, true));
+        }
+        // It is there already, or the lease is over.
+        self.still_mine(lease).await?;
+        let (known, _) = self.review_effects(lease, repo, number, key).await?;
+        Ok((known.ok_or_else(|| StoreError::Corrupt("an effect vanished".into()))?, false))
     }
 
     /// GitHub has the draft under this id.
@@ -136,39 +157,53 @@ impl Store {
         github_id: Option<i64>,
         draft: Option<&ReviewDraft>,
     ) -> Result<(), StoreError> {
-        let tx = self.begin(Lane::Work).await?;
-        self.check_fence(&tx, lease).await?;
         let draft = draft.map(ReviewDraft::to_json).transpose()?;
-        let sql = "UPDATE effects SET state = $2, github_id = $3, draft = COALESCE($4, draft), source = $5, work_id = $6 \
-                   WHERE id = $1 AND state <> 'done'";
-        let values: [Value; 6] = [
+        let sql = format!(
+            "{} UPDATE effects SET state = $2, github_id = $3, draft = COALESCE($4, draft), source = $5, work_id = $6 \
+             WHERE id = $1 AND state <> 'done' AND EXISTS (SELECT 1 FROM mine) RETURNING id",
+            self.with_mine(lease, 7)
+        );
+        let values: [Value; 8] = [
             effect.into(),
             state.into(),
             github_id.into(),
             draft.into(),
             lease.source.as_str().into(),
             lease.id.into(),
+            lease.id.into(),
+            lease.fence.into(),
         ];
-        tx.execute_raw(self.sql(sql, values)).await?;
-        tx.commit().await
+        match self.write(Lane::Work, self.sql(&sql, values)).await?.first() {
+            Some(_) => Ok(()),
+            // It is done, or the lease is over.
+            None => self.still_mine(lease).await,
+        }
     }
 
-    /// It is on GitHub: the effect is done and the review is listed, in one step.
+    /// It is on GitHub: the effect is done and the review is listed, in one step. Returns when that was; none if it was
+    /// listed before.
     pub async fn review_posted(
         &self,
         lease: Lease,
         row: &EffectRow,
         github_id: i64,
         url: &str,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<DateTime<Utc>>, StoreError> {
         let tx = self.begin(Lane::Work).await?;
-        self.check_fence(&tx, lease).await?;
-        let sql = "UPDATE effects SET state = 'done', github_id = $2, url = $3 WHERE id = $1 AND state <> 'done'";
-        let values: [Value; 3] = [row.id.into(), github_id.into(), url.into()];
-        if tx.execute_raw(self.sql(sql, values)).await?.rows_affected() == 1 {
-            self.insert_review(&tx, row.id, &row.draft, Some(url)).await?;
+        let sql = format!(
+            "{} UPDATE effects SET state = 'done', github_id = $2, url = $3 \
+             WHERE id = $1 AND state <> 'done' AND EXISTS (SELECT 1 FROM mine)",
+            self.with_mine(lease, 4)
+        );
+        let values: [Value; 5] = [row.id.into(), github_id.into(), url.into(), lease.id.into(), lease.fence.into()];
+        if tx.execute_raw(self.sql(&sql, values)).await?.rows_affected() == 0 {
+            self.check_fence(&tx, lease).await?;
+            return Ok(None);
         }
-        tx.commit().await
+        let now = self.now();
+        self.insert_review(&tx, row.id, &row.draft, Some(url), now).await?;
+        tx.commit().await?;
+        Ok(Some(time(now)))
     }
 
     /// It will never be posted: the intention goes, and the lists say why nothing came of it.
@@ -177,7 +212,7 @@ impl Store {
         self.check_fence(&tx, lease).await?;
         let sql = "DELETE FROM effects WHERE id = $1 AND state <> 'done'";
         if tx.execute_raw(self.sql(sql, [row.id.into()])).await?.rows_affected() == 1 {
-            self.insert_review(&tx, row.id, &row.draft, None).await?;
+            self.insert_review(&tx, row.id, &row.draft, None, self.now()).await?;
         }
         tx.commit().await
     }
@@ -204,12 +239,13 @@ impl Store {
         effect: i64,
         draft: &ReviewDraft,
         url: Option<&str>,
+        now: i64,
     ) -> Result<(), StoreError> {
         let sql = "INSERT INTO reviews (repo_id, repo, pr_number, pr_title, pr_url, pr_state, author, branch, base_ref, \
                    head_sha, status, verdict, event, summary, files_analyzed, findings_count, findings, coverage, \
                    effect_id, review_url, created_at, posted_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, \
                    $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)";
-        let values = draft.values(effect, url, self.now())?;
+        let values = draft.values(effect, url, now)?;
         tx.execute_raw(self.sql(sql, values)).await?;
         Ok(())
     }

@@ -41,6 +41,15 @@ pub enum End {
     HandedBack,
 }
 
+/// The lane a lease holds, found by its pull request. Takes the first three parameters: source, id and fence.
+fn lane_of(lease: Lease) -> String {
+    format!(
+        "(repo_id, pr_number) = (SELECT repo_id, pr_number FROM {} WHERE id = $2) AND source = $1 AND work_id = $2 \
+         AND fence = $3",
+        lease.source.table()
+    )
+}
+
 impl Store {
     /// Keeps a lease alive. [`StoreError::Fenced`] if it is over: stop working, write nothing.
     pub async fn heartbeat(&self, lease: Lease) -> Result<(), StoreError> {
@@ -54,9 +63,9 @@ impl Store {
         if tx.execute_raw(self.sql(&sql, values)).await?.rows_affected() == 0 {
             return Err(StoreError::Fenced);
         }
-        let sql = "UPDATE lanes SET until = $4 WHERE source = $1 AND work_id = $2 AND fence = $3";
+        let sql = format!("UPDATE lanes SET until = $4 WHERE {}", lane_of(lease));
         let values: [Value; 4] = [lease.source.as_str().into(), lease.id.into(), lease.fence.into(), until.into()];
-        tx.execute_raw(self.sql(sql, values)).await?;
+        tx.execute_raw(self.sql(&sql, values)).await?;
         tx.commit().await
     }
 
@@ -73,6 +82,17 @@ impl Store {
         }
     }
 
+    /// `WITH mine AS (...)`: one row for as long as the lease holds, none when it is over; what the statement goes on to
+    /// write is covered. Takes two parameters, from the `first` on: see [`Lease::id`] and [`Lease::fence`].
+    pub(crate) fn with_mine(&self, lease: Lease, first: usize) -> String {
+        let lock = if self.backend() == DbBackend::Postgres { "FOR UPDATE" } else { "" };
+        format!(
+            "WITH mine AS (SELECT id FROM {} WHERE id = ${first} AND fence = ${} AND status = 'running' {lock})",
+            lease.source.table(),
+            first + 1
+        )
+    }
+
     /// Whether the lease still holds right now.
     pub async fn still_mine(&self, lease: Lease) -> Result<(), StoreError> {
         let sql =
@@ -86,7 +106,9 @@ impl Store {
     /// Ends an attempt. [`StoreError::Fenced`] if somebody else has the work by now; then nothing was written.
     pub async fn finish(&self, lease: Lease, end: &End) -> Result<(), StoreError> {
         let tx = self.begin(Lane::Work).await?;
-        self.check_fence(&tx, lease).await?;
+        if !matches!(end, End::Finished { .. }) {
+            self.check_fence(&tx, lease).await?;
+        }
         let (result, error) = match end {
             End::Finished { status, outcome } => {
                 self.settle(&tx, lease, status.as_str(), Some(outcome), None).await?;
@@ -118,12 +140,14 @@ impl Store {
             }
         };
         self.end_attempt(&tx, lease, result, error).await?;
-        let sql = "DELETE FROM lanes WHERE source = $1 AND work_id = $2 AND fence = $3";
+        let sql = format!("DELETE FROM lanes WHERE {}", lane_of(lease));
         let values: [Value; 3] = [lease.source.as_str().into(), lease.id.into(), lease.fence.into()];
-        tx.execute_raw(self.sql(sql, values)).await?;
+        tx.execute_raw(self.sql(&sql, values)).await?;
         tx.commit().await
     }
 
+    /// Ends the work for good, or has it wait again if it was asked for once more meanwhile. [`StoreError::Fenced`] if it
+    /// is somebody else's.
     pub(super) async fn settle(
         &self,
         tx: &WriteTx,
@@ -137,13 +161,21 @@ impl Store {
         }
         let sql = format!(
             "UPDATE {} SET status = $2, due_at = NULL, finished_at = $3, outcome = $4, last_error = $5, \
-             parked_since = NULL WHERE id = $1",
+             parked_since = NULL WHERE id = $1 AND fence = $6 AND status = 'running'",
             lease.source.table()
         );
-        let values: [Value; 5] =
-            [lease.id.into(), status.into(), self.now().into(), outcome.into(), error.map(clean).into()];
-        tx.execute_raw(self.sql(&sql, values)).await?;
-        Ok(())
+        let values: [Value; 6] = [
+            lease.id.into(),
+            status.into(),
+            self.now().into(),
+            outcome.into(),
+            error.map(clean).into(),
+            lease.fence.into(),
+        ];
+        match tx.execute_raw(self.sql(&sql, values)).await?.rows_affected() {
+            0 => Err(StoreError::Fenced),
+            _ => Ok(()),
+        }
     }
 
     async fn schedule(

@@ -7,28 +7,20 @@
 //! Times are stored as microseconds since 1970 (see the migrations).
 
 use std::{
-    collections::HashSet,
     ops::Deref,
     path::PathBuf,
     sync::{Arc, atomic::AtomicI64},
-    time::Duration,
 };
 
 use chrono::{DateTime, TimeZone, Utc};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, QueryResult, SqliteTransactionMode,
+    Statement, TransactionOptions, TransactionTrait,
     sea_query::{Expr, Func},
 };
-use sqlx::Connection;
 use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
-use migrations::{GraphMigrator, Migrator, MigratorTrait, SchemaManager};
-
 use crate::domain::Clock;
-
-/// Any number nobody else uses on the same PostgreSQL server.
-const MIGRATION_LOCK: i64 = 0x6e65_6374_7201;
 
 pub mod access;
 mod checkpoint;
@@ -40,11 +32,13 @@ pub mod installations;
 pub mod intake;
 pub mod lease;
 pub mod missed;
+mod open;
 pub mod outcome;
 pub mod profiles;
 pub mod rejected;
 pub mod reviewed;
 pub mod reviews;
+mod schema;
 pub mod sealed;
 pub mod sessions;
 mod set_back;
@@ -53,6 +47,8 @@ pub mod upkeep;
 pub mod users;
 pub mod work;
 pub mod writes;
+
+pub use open::sqlite_path;
 
 /// A database error. What a caller can do about it is try later; what an operator can do is in the text.
 #[derive(Debug, thiserror::Error)]
@@ -130,147 +126,6 @@ impl WriteTx {
 }
 
 impl Store {
-    /// Opens `sqlite://PATH` (created if absent, locked against a second process) or `postgres://...`. Does not migrate.
-    pub async fn open(url: &str, clock: Clock) -> Result<Self, StoreError> {
-        if let Some(path) = sqlite_path(url) {
-            Self::open_sqlite(path, clock).await
-        } else {
-            let mut options = ConnectOptions::new(url);
-            options.max_connections(16).acquire_timeout(Duration::from_secs(4)).sqlx_logging(false);
-            let pool = match Database::connect(options).await {
-                // The pool only says that its time is up, not what went wrong all that time.
-                Err(DbErr::ConnectionAcquire(_) | DbErr::Conn(_)) => {
-                    let tried = tokio::time::timeout(Duration::from_secs(4), sqlx::PgConnection::connect(url)).await;
-                    let why = match tried {
-                        Ok(Ok(_)) => "it answers only now".to_owned(),
-                        Ok(Err(error)) => error.to_string(),
-                        Err(_) => "it does not answer".to_owned(),
-                    };
-                    return Err(StoreError::Setup(format!("PostgreSQL cannot be reached: {why}")));
-                }
-                pool => pool?,
-            };
-            Ok(Self {
-                inner: Arc::new(Inner {
-                    read: pool.clone(),
-                    write: pool,
-                    gate: Gate::default(),
-                    clock,
-                    latest: Default::default(),
-                    path: None,
-                    log: Default::default(),
-                    known: Default::default(),
-                    lines: Default::default(),
-                    _lock: None,
-                }),
-            })
-        }
-    }
-
-    /// Opens a SQLite database that another process may be serving, or PostgreSQL: for a look from the command line.
-    pub async fn open_beside(url: &str, clock: Clock) -> Result<Self, StoreError> {
-        match sqlite_path(url) {
-            Some(path) => Self::sqlite(path, clock, None).await,
-            None => Self::open(url, clock).await,
-        }
-    }
-
-    async fn open_sqlite(path: PathBuf, clock: Clock) -> Result<Self, StoreError> {
-        // By whichever name: two processes must not take two locks for one file.
-        let path = path.canonicalize().unwrap_or(path);
-        let lock = lock_file(&path)?;
-        Self::sqlite(path, clock, Some(lock)).await
-    }
-
-    async fn sqlite(path: PathBuf, clock: Clock, lock: Option<std::fs::File>) -> Result<Self, StoreError> {
-        let url = format!("sqlite://{}?mode=rwc", path.display());
-        let pool = |connections: u32| {
-            let mut options = ConnectOptions::new(&url);
-            options
-                .max_connections(connections)
-                .min_connections(1)
-                .acquire_timeout(Duration::from_secs(4))
-                // A file does not hang up.
-                .test_before_acquire(false)
-                .sqlx_logging(false)
-                .map_sqlx_sqlite_opts(|options| {
-                    use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
-                    options
-                        .journal_mode(SqliteJournalMode::Wal)
-                        .synchronous(SqliteSynchronous::Full)
-                        .foreign_keys(true)
-                        .pragma("wal_autocheckpoint", checkpoint::MOST.to_string())
-                        .busy_timeout(Duration::from_secs(4))
-                });
-            options
-        };
-        // One for deliveries, one for everybody else: whose turn it is the gate says.
-        let write = Database::connect(pool(2)).await?;
-        let read = Database::connect(pool(4)).await?;
-        let (known, lines, gate, log, latest) = Default::default();
-        let path = Some(path);
-        Ok(Self { inner: Arc::new(Inner { read, write, gate, clock, latest, path, log, known, lines, _lock: lock }) })
-    }
-
-    /// Brings the schema up to date. Each migration runs in a transaction; on PostgreSQL replicas take turns.
-    pub async fn migrate(&self) -> Result<(), StoreError> {
-        self.migrate_with::<Migrator>(MIGRATION_LOCK).await?;
-        if self.backend() == DbBackend::Postgres {
-            self.migrate_with::<GraphMigrator>(graph::MIGRATION_LOCK).await?;
-        }
-        Ok(())
-    }
-
-    /// A schema that is newer than this version stays as it is: while replicas are replaced one by one the old ones go on,
-    /// and may be started again.
-    async fn migrate_with<M: MigratorTrait>(&self, lock: i64) -> Result<(), StoreError> {
-        if self.is_migrated::<M>().await? {
-            return Ok(());
-        }
-        let turn = match self.backend() {
-            DbBackend::Postgres => {
-                let tx = self.inner.write.begin().await?;
-                tx.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({lock})")).await?;
-                Some(tx)
-            }
-            _ => None,
-        };
-        // Whoever had the turn before may have done it all, and more.
-        if !self.is_migrated::<M>().await? {
-            M::up(&self.inner.write, None).await?;
-        }
-        if let Some(turn) = turn {
-            turn.commit().await?;
-        }
-        Ok(())
-    }
-
-    /// Every migration this version knows, oldest first, and whether it has been applied.
-    pub async fn migrations(&self) -> Result<Vec<(String, bool)>, StoreError> {
-        let mut all = self.state_of::<Migrator>().await?;
-        if self.backend() == DbBackend::Postgres {
-            all.extend(self.state_of::<GraphMigrator>().await?);
-        }
-        Ok(all)
-    }
-
-    async fn state_of<M: MigratorTrait>(&self) -> Result<Vec<(String, bool)>, StoreError> {
-        let table = M::migration_table_name().to_string();
-        let mut applied = HashSet::new();
-        if SchemaManager::new(&self.inner.read).has_table(&*table).await? {
-            let sql = format!("SELECT version FROM {table}");
-            for row in self.inner.read.query_all_raw(self.sql(&sql, [])).await? {
-                applied.insert(row.try_get::<String>("", "version")?);
-            }
-        }
-        let all = M::migrations();
-        Ok(all.iter().map(|migration| (migration.name().to_owned(), applied.contains(migration.name()))).collect())
-    }
-
-    async fn is_migrated<M: MigratorTrait>(&self) -> Result<bool, StoreError> {
-        Ok(self.state_of::<M>().await?.iter().all(|(_, applied)| *applied))
-    }
-
     /// For reading.
     pub(crate) fn read(&self) -> &DatabaseConnection {
         &self.inner.read
@@ -281,14 +136,25 @@ impl Store {
         if self.backend() != DbBackend::Sqlite {
             return Ok(WriteTx { tx: self.inner.write.begin().await?, _turn: None });
         }
-        let turn = self.inner.gate.enter(lane).await;
+        let turn = Some(self.inner.gate.enter(lane).await);
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..Default::default()
         };
         let tx = self.inner.write.begin_with_options(options).await?;
         self.inner.log.grew(checkpoint::TRANSACTION);
-        Ok(WriteTx { tx, _turn: Some(turn) })
+        Ok(WriteTx { tx, _turn: turn })
+    }
+
+    /// Writes with one statement, which is a transaction by itself, waiting for its turn. Returns what it returns.
+    pub(crate) async fn write(&self, lane: Lane, statement: Statement) -> Result<Vec<QueryResult>, StoreError> {
+        let _turn = match self.backend() {
+            DbBackend::Sqlite => Some(self.inner.gate.enter(lane).await),
+            _ => None,
+        };
+        self.inner.log.grew(checkpoint::TRANSACTION);
+        // All its rows are read: until the last one it has not ended.
+        Ok(self.inner.write.query_all_raw(statement).await?)
     }
 
     pub(crate) fn backend(&self) -> DbBackend {
@@ -325,28 +191,6 @@ impl Gate {
         };
         (turn, self.writer.clone().lock_owned().await)
     }
-}
-
-/// The file behind a `sqlite:` URL.
-pub fn sqlite_path(url: &str) -> Option<PathBuf> {
-    let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:"))?;
-    Some(PathBuf::from(path.split('?').next().unwrap_or(path)))
-}
-
-fn lock_file(database: &std::path::Path) -> Result<std::fs::File, StoreError> {
-    let path = PathBuf::from(format!("{}.lock", database.display()));
-    let fail = |error: std::io::Error| StoreError::Setup(format!("cannot open {}: {error}", path.display()));
-    if let Some(parent) = database.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        std::fs::create_dir_all(parent).map_err(fail)?;
-    }
-    let file = std::fs::File::options().create(true).truncate(false).write(true).open(&path).map_err(fail)?;
-    file.try_lock().map_err(|_| {
-        StoreError::Setup(format!(
-            "another nectr is serving {}; stop it, or use PostgreSQL for several processes",
-            database.display()
-        ))
-    })?;
-    Ok(file)
 }
 
 /// A time as rows keep it.

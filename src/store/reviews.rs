@@ -309,12 +309,15 @@ impl Store {
         state: PrState,
         title: Option<&str>,
     ) -> Result<(), StoreError> {
-        let tx = self.begin(Lane::Work).await?;
-        let sql = "UPDATE reviews SET pr_state = $3, pr_title = COALESCE($4, pr_title) \
-                   WHERE repo_id = $1 AND pr_number = $2";
         let values: [Value; 4] = [repo.0.into(), number.0.into(), state.as_str().into(), title.map(clean).into()];
-        tx.execute_raw(self.sql(sql, values)).await?;
-        tx.commit().await
+        let stale = "repo_id = $1 AND pr_number = $2 AND (pr_state <> $3 OR pr_title <> COALESCE($4, pr_title))";
+        let sql = format!("SELECT 1 AS one FROM reviews WHERE {stale} LIMIT 1");
+        if self.read().query_one_raw(self.sql(&sql, values.clone())).await?.is_none() {
+            return Ok(());
+        }
+        let sql = format!("UPDATE reviews SET pr_state = $3, pr_title = COALESCE($4, pr_title) WHERE {stale}");
+        self.write(Lane::Work, self.sql(&sql, values)).await?;
+        Ok(())
     }
 }
 

@@ -226,8 +226,8 @@ impl Store {
             return Ok(false);
         }
         let sql = "UPDATE tasks SET status = 'queued', attempts = 0, due_at = $2, parked_since = NULL, again = $3, \
-                   last_error = NULL WHERE id = $1 AND again";
-        let values: [Value; 3] = [lease.id.into(), self.now().into(), false.into()];
+                   last_error = NULL WHERE id = $1 AND again AND fence = $4 AND status = 'running'";
+        let values: [Value; 4] = [lease.id.into(), self.now().into(), false.into(), lease.fence.into()];
         Ok(tx.execute_raw(self.sql(sql, values)).await?.rows_affected() > 0)
     }
 }

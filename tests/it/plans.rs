@@ -1,0 +1,64 @@
+//! How the databases find what is asked for again and again, however much is stored and however much waits.
+
+use bytes::Bytes;
+use nectr::{
+    domain::{Clock, Guid, InstallationId, PrNumber, RepoId, RepoName, RepoRef},
+    store::{Store, intake::NewDelivery},
+};
+use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
+
+use crate::support::database::{Database, noon};
+
+async fn put(store: &Store, pulls: std::ops::Range<i64>) {
+    let deliveries: Vec<_> = pulls
+        .map(|pull| NewDelivery {
+            installation: InstallationId(1),
+            guid: Guid::parse(&format!("00000000-0000-4000-8000-{pull:012x}")).unwrap(),
+            event: "pull_request".into(),
+            action: Some("opened".into()),
+            repo: Some(RepoRef { id: RepoId(7), name: RepoName::parse("acme/shop").unwrap() }),
+            number: Some(PrNumber(pull)),
+            head: None,
+            event_at: None,
+            reviews: true,
+            ignored: None,
+            headers: serde_json::json!({}),
+            payload: Bytes::from_static(b"{}"),
+        })
+        .collect();
+    store.accept(&deliveries).await.unwrap();
+}
+
+async fn plan(database: &DatabaseConnection, postgres: bool, sql: &str) -> Vec<String> {
+    let (explain, column) = if postgres { ("EXPLAIN", "QUERY PLAN") } else { ("EXPLAIN QUERY PLAN", "detail") };
+    let statement = Statement::from_string(database.get_database_backend(), format!("{explain} {sql}"));
+    let steps = database.query_all_raw(statement).await.unwrap();
+    steps.iter().map(|step| step.try_get("", column).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_claim_sorts_nothing_even_for_a_database_that_has_only_ever_seen_the_queue_empty() {
+    let database = Database::fresh().await;
+    let store = database.store(&Clock::manual(noon())).await;
+    let mut options = sea_orm::ConnectOptions::new(&database.url);
+    options.max_connections(1);
+    let beside = sea_orm::Database::connect(options).await.unwrap();
+
+    put(&store, 0..200).await;
+    beside.execute_unprepared("UPDATE deliveries SET status = 'completed', due_at = NULL").await.unwrap();
+    beside.execute_unprepared("ANALYZE").await.unwrap();
+    put(&store, 200..400).await;
+    if database.is_postgres() {
+        // A table this small is read as a whole otherwise.
+        beside.execute_unprepared("SET enable_seqscan = off").await.unwrap();
+    }
+    let steps = plan(&beside, database.is_postgres(), &store.due_sql().replace("$1", &i64::MAX.to_string())).await;
+    for index in ["deliveries_due", "tasks_due"] {
+        assert!(steps.iter().any(|step| step.contains(index)), "{steps:#?}");
+    }
+    assert!(!steps.iter().any(|step| step.contains("Sort") || step.contains("TEMP B-TREE")), "{steps:#?}");
+
+    drop(store);
+    beside.close().await.unwrap();
+    database.remove().await;
+}
