@@ -1,6 +1,6 @@
 //! The accept loop.
 //!
-//! Ours, because the framework's has no limit on how long a request's head may take. Connections have [places](Places),
+//! Ours, because the framework's has no limit on how long a request's head may take. Connections have places,
 //! heads must be short and arrive in time, and a connection that is closed early is closed gently: the caller can still read
 //! why.
 
