@@ -106,7 +106,7 @@ func deliver(ctx context.Context, client *nectr.ClientWithResponses, guid, secre
 		PullRequest: &nectr.WebhookPullRequest{
 			Number:    1,
 			State:     "open",
-			UpdatedAt: "2026-01-01T12:00:00Z",
+			UpdatedAt: time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC),
 			Head:      nectr.WebhookBranch{Ref: "new", Sha: "1111111111111111111111111111111111111111"},
 			Base:      nectr.WebhookBranch{Ref: "main", Sha: "2222222222222222222222222222222222222222"},
 		},

@@ -4,6 +4,7 @@ import hmac
 import sys
 import time
 import uuid
+from datetime import datetime, timezone
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -98,7 +99,7 @@ def deliver(client: AuthenticatedClient, guid: str, secret: str) -> Response[Err
         pull_request=WebhookPullRequest(
             number=1,
             state="open",
-            updated_at="2026-01-01T12:00:00Z",
+            updated_at=datetime(2026, 1, 1, 12, tzinfo=timezone.utc),
             head=WebhookBranch(ref="new", sha="1" * 40),
             base=WebhookBranch(ref="main", sha="2" * 40),
         ),
