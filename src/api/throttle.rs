@@ -70,7 +70,7 @@ impl Throttle {
         let (pace, most) = (micros(PACE), micros(PACE * BURST));
         let taken = full.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |full| {
             // Fuller than it can be: the clock was set back.
-            let full = if full > now + most { now } else { full.max(now) } + pace;
+            let full = if full > now + most + pace { now } else { full.max(now) } + pace;
             (full - now <= most).then_some(full)
         });
         taken.err().map(|full| TimeDelta::microseconds(full + pace - now - most))

@@ -7,7 +7,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, DatabaseConnection};
 use tokio::sync::Notify;
 
 use super::{Lane, Store, StoreError};
@@ -59,15 +59,16 @@ impl Store {
     async fn checkpoint(&self) -> Result<(), StoreError> {
         // Most of it; then what was written meanwhile.
         for _ in 0..2 {
-            self.copy_log().await?;
+            self.copy_log(self.read()).await?;
         }
         let _turn = self.inner.gate.enter(Lane::Intake).await;
-        self.copy_log().await
+        // Whoever has the turn finds this connection free.
+        self.copy_log(&self.inner.write).await
     }
 
     /// Copies what lies in the log now. Waits for nobody: what somebody still reads stays for the next time.
-    async fn copy_log(&self) -> Result<(), StoreError> {
-        self.read().query_all_raw(self.sql("PRAGMA wal_checkpoint(PASSIVE)", [])).await?;
+    async fn copy_log(&self, through: &DatabaseConnection) -> Result<(), StoreError> {
+        through.query_all_raw(self.sql("PRAGMA wal_checkpoint(PASSIVE)", [])).await?;
         Ok(())
     }
 }

@@ -122,9 +122,10 @@ impl Store {
     /// Answers for a delivery whose row exists; nothing if it does not.
     async fn accept_again(&self, tx: &WriteTx, row: &Packed) -> Result<Option<Accepted>, StoreError> {
         let now = row.received_at;
-        let sql = "SELECT id, status FROM deliveries WHERE installation_id = $1 AND guid = $2";
+        let lock = if self.backend() == DbBackend::Postgres { "FOR UPDATE" } else { "" };
+        let sql = format!("SELECT id, status FROM deliveries WHERE installation_id = $1 AND guid = $2 {lock}");
         let values: [Value; 2] = [row.installation.into(), row.guid.as_str().into()];
-        let Some(known) = tx.query_one_raw(self.sql(sql, values)).await? else { return Ok(None) };
+        let Some(known) = tx.query_one_raw(self.sql(&sql, values)).await? else { return Ok(None) };
         let id: i64 = known.try_get("", "id")?;
         let status: String = known.try_get("", "status")?;
         Ok(Some(match Status::parse(&status) {
@@ -207,6 +208,11 @@ impl Packed {
             headers: delivery.headers.to_string(),
             payload: pack(&delivery.payload)?,
         })
+    }
+
+    /// When it is due, if at all: now, even if it is written after the clock was set back.
+    fn due_by(&self, now: i64) -> Option<i64> {
+        self.due_at.map(|due_at| due_at.min(now))
     }
 
     /// How much it brings to disk, in bytes, about.

@@ -9,7 +9,7 @@ use sea_orm::{ConnectionTrait, DbBackend, Value};
 
 use super::{
     Lane, Store, StoreError, WriteTx,
-    work::{Lease, clean, lease_micros},
+    work::{Lease, Source, clean, lease_micros},
 };
 use crate::domain::retry::{MAX_ATTEMPTS, MAX_PARKED};
 
@@ -53,6 +53,7 @@ fn lane_of(lease: Lease) -> String {
 impl Store {
     /// Keeps a lease alive. [`StoreError::Fenced`] if it is over: stop working, write nothing.
     pub async fn heartbeat(&self, lease: Lease) -> Result<(), StoreError> {
+        self.follow_clock().await?;
         let tx = self.begin(Lane::Work).await?;
         let until = self.now() + lease_micros();
         let sql = format!(
@@ -106,7 +107,9 @@ impl Store {
     /// Ends an attempt. [`StoreError::Fenced`] if somebody else has the work by now; then nothing was written.
     pub async fn finish(&self, lease: Lease, end: &End) -> Result<(), StoreError> {
         let tx = self.begin(Lane::Work).await?;
-        if !matches!(end, End::Finished { .. }) {
+        // A delivery is finished by one statement that looks at the fence itself. A task may be asked for once more at this
+        // moment: whoever does so has to wait.
+        if lease.source == Source::Task || !matches!(end, End::Finished { .. }) {
             self.check_fence(&tx, lease).await?;
         }
         let (result, error) = match end {

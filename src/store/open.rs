@@ -55,8 +55,7 @@ impl Store {
 
     async fn open_sqlite(path: PathBuf, clock: Clock) -> Result<Self, StoreError> {
         // By whichever name: two processes must not take two locks for one file.
-        let path = path.canonicalize().unwrap_or(path);
-        let lock = lock_file(&path)?;
+        let lock = lock_file(&path.canonicalize().unwrap_or_else(|_| path.clone()))?;
         Self::sqlite(path, clock, Some(lock)).await
     }
 

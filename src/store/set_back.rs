@@ -4,14 +4,14 @@
 //! those moments are an hour further away, and what was about to be done would not be until then. So whoever looks for
 //! work first compares the time with the latest this database has seen, and moves the moments back as far as the clock.
 //!
-//! That is right for one process. Of several whose clocks are set back each does so, and the second finds little but
-//! leases to move: they end early, as they do when a clock is set forward. The fence makes that harmless.
+//! Leases that end within their usual time were stamped since and stay as they are. Of several processes whose clocks are
+//! set back each does so; waits stamped between the first and the second end early.
 
 use std::sync::atomic::Ordering;
 
 use sea_orm::{ConnectionTrait, Value};
 
-use super::{Lane, Store, StoreError, micros};
+use super::{Lane, Store, StoreError, micros, work::lease_micros};
 
 /// What clocks of different machines may differ by, in microseconds. Work that waits this much longer is no harm.
 const NOTICED: i64 = 5_000_000;
@@ -57,15 +57,17 @@ impl Store {
     async fn move_back(&self, now: i64, by: i64) -> Result<u64, StoreError> {
         let tx = self.begin(Lane::Work).await?;
         let mut moved = 0;
-        for (table, column) in [
-            ("deliveries", "due_at"),
-            ("tasks", "due_at"),
-            ("lanes", "until"),
-            ("github_writes", "at"),
-            ("installations", "catch_up_due"),
+        let stamped_since = now + lease_micros();
+        let due = format!("CASE WHEN status = 'running' THEN {stamped_since} ELSE {now} END");
+        for (table, column, after) in [
+            ("deliveries", "due_at", due.clone()),
+            ("tasks", "due_at", due),
+            ("lanes", "until", stamped_since.to_string()),
+            ("github_writes", "at", now.to_string()),
+            ("installations", "catch_up_due", now.to_string()),
         ] {
-            let sql = format!("UPDATE {table} SET {column} = {column} - $1 WHERE {column} > $2");
-            let values: [Value; 2] = [by.into(), now.into()];
+            let sql = format!("UPDATE {table} SET {column} = {column} - $1 WHERE {column} > {after}");
+            let values: [Value; 1] = [by.into()];
             moved += tx.execute_raw(self.sql(&sql, values)).await?.rows_affected();
         }
         tx.commit().await?;

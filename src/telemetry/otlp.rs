@@ -155,7 +155,9 @@ impl Sender {
             let Err(refusal) = self.exchange(message.clone()).await else { return true };
             failures += 1;
             self.complain(&refusal);
-            let wait = refusal.wait(failures, random()).filter(|wait| !last && Instant::now() + *wait <= deadline);
+            let wait = refusal
+                .wait(failures, random())
+                .filter(|wait| !last && *wait <= deadline.saturating_duration_since(Instant::now()));
             let Some(wait) = wait else { return false };
             let _ = self.post.ending.run_until_cancelled(tokio::time::sleep(wait)).await;
         }

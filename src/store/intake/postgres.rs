@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use sqlx::{PgPool, Postgres, Row as _, pool::PoolConnection};
+use sqlx::{Connection, PgPool, Postgres, Row as _, pool::PoolConnection};
 
 use super::{COLUMNS, Packed, failed};
 use crate::store::{Store, StoreError};
@@ -17,9 +17,9 @@ impl Store {
         let pool = self.inner.write.get_postgres_connection_pool();
         let mut line = self.inner.lines.postgres.lock().await;
         let was_open = line.0.is_some();
-        let inserted = match line.insert(pool, rows).await {
+        let inserted = match line.insert(pool, rows, self.now()).await {
             // It may have been cut while nothing came. What was inserted all the same is known now.
-            Err(_) if was_open => line.insert(pool, rows).await,
+            Err(_) if was_open => line.insert(pool, rows, self.now()).await,
             inserted => inserted,
         };
         inserted.map_err(failed)
@@ -28,10 +28,10 @@ impl Store {
 
 impl Line {
     /// The connection is kept only when all went well: one that was given up half-way is nobody's.
-    async fn insert(&mut self, pool: &PgPool, rows: &[&Packed]) -> Result<Vec<Option<i64>>, sqlx::Error> {
+    async fn insert(&mut self, pool: &PgPool, rows: &[&Packed], now: i64) -> Result<Vec<Option<i64>>, sqlx::Error> {
         let mut connection = match self.0.take() {
             Some(open) => open,
-            None => pool.acquire().await?,
+            None => living(pool).await?,
         };
         let inserted = sqlx::query(INSERT.as_str())
             .bind(all(rows, |row| row.installation))
@@ -45,7 +45,7 @@ impl Line {
             .bind(all(rows, |row| row.event_at))
             .bind(all(rows, |row| row.reviews))
             .bind(all(rows, |row| row.status))
-            .bind(all(rows, |row| row.due_at))
+            .bind(all(rows, |row| row.due_by(now)))
             .bind(all(rows, |row| row.received_at))
             .bind(all(rows, |row| row.finished_at))
             .bind(all(rows, |row| row.outcome))
@@ -61,6 +61,17 @@ impl Line {
         self.0 = Some(connection);
         // Taken out, because of a delivery that stands in the group twice only one is new.
         Ok(rows.iter().map(|row| ids.remove(&(row.installation, row.guid.as_str()))).collect())
+    }
+}
+
+/// A connection that answers. Those in the pool may all have been cut a moment ago; what does not answer is not put back.
+async fn living(pool: &PgPool) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+    loop {
+        let mut connection = pool.acquire().await?;
+        match connection.ping().await {
+            Ok(()) => return Ok(connection),
+            Err(_) => drop(connection.detach()),
+        }
     }
 }
 

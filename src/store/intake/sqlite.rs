@@ -28,11 +28,11 @@ impl Store {
         let _turn = self.inner.gate.enter(Lane::Intake).await;
         let pool = self.inner.write.get_sqlite_connection_pool();
         let mut line = self.inner.lines.sqlite.lock().await;
-        let mut inserted = line.insert(pool, rows).await;
+        let mut inserted = line.insert(pool, rows, self.now()).await;
         // Once by somebody else, and once by a group that was given up and is on disk nevertheless.
         for _ in 0..2 {
             if inserted.as_ref().is_err_and(is_taken) {
-                inserted = line.insert(pool, rows).await;
+                inserted = line.insert(pool, rows, self.now()).await;
             }
         }
         self.inner.log.grew(rows.iter().map(|row| checkpoint::delivery(row.size())).sum());
@@ -42,7 +42,7 @@ impl Store {
 
 impl Line {
     /// The connection is kept only when all went well: one that was given up half-way is nobody's.
-    async fn insert(&mut self, pool: &SqlitePool, rows: &[&Packed]) -> Result<Vec<Option<i64>>, sqlx::Error> {
+    async fn insert(&mut self, pool: &SqlitePool, rows: &[&Packed], now: i64) -> Result<Vec<Option<i64>>, sqlx::Error> {
         let (mut connection, first) = match self.0.take() {
             Some(open) => open,
             None => {
@@ -53,7 +53,7 @@ impl Line {
             }
         };
         let next = first + i64::try_from(rows.len()).unwrap_or(i64::MAX);
-        let values = arguments(first, rows).map_err(sqlx::Error::Encode)?;
+        let values = arguments(first, rows, now).map_err(sqlx::Error::Encode)?;
         let inserted = sqlx::query_with(insert(rows.len()), values).execute(&mut *connection).await?.rows_affected();
         let ids = if inserted == rows.len() as u64 {
             (first..next).map(Some).collect()
@@ -87,7 +87,7 @@ fn is_taken(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|error| error.is_unique_violation())
 }
 
-fn arguments(first: i64, rows: &[&Packed]) -> Result<SqliteArguments, BoxDynError> {
+fn arguments(first: i64, rows: &[&Packed], now: i64) -> Result<SqliteArguments, BoxDynError> {
     let mut values = SqliteArguments::default();
     values.reserve(rows.len() * (COLUMNS.len() + 1), 0);
     for (id, row) in (first..).zip(rows) {
@@ -103,7 +103,7 @@ fn arguments(first: i64, rows: &[&Packed]) -> Result<SqliteArguments, BoxDynErro
         values.add(row.event_at)?;
         values.add(row.reviews)?;
         values.add(row.status)?;
-        values.add(row.due_at)?;
+        values.add(row.due_by(now))?;
         values.add(row.received_at)?;
         values.add(row.finished_at)?;
         values.add(row.outcome)?;

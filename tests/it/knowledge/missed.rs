@@ -100,7 +100,8 @@ async fn facts_that_died_waiting_for_the_graph_are_learned_when_it_is_back() {
     t.settle().await;
     t.github.edit_issue(SHOP, bug, "It is very slow");
     t.settle().await;
-    for _ in 0..4 {
+    // One of them asks for all, and which is not said.
+    for _ in 0..8 {
         t.pass(hours(30)).settle().await;
     }
     let dead = t.app.store.queue_depth().await.unwrap().dead;
