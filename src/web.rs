@@ -1,16 +1,21 @@
-//! Requests to addresses that are not GitHub's: a collector of telemetry, our own public address. HTTP and HTTPS, bounded in
-//! time and size; nothing is retried, no redirect is followed.
+//! Requests to others: a collector of telemetry, our own public address. HTTP and HTTPS, bounded in time and size; nothing is
+//! retried, no redirect is followed. GitHub has a client of its own, over the same kind of connections.
 
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper::body::Body;
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
+use rustls::crypto::{CryptoProvider, ring};
+
+/// Until a connection stands.
+const CONNECT: Duration = Duration::from_secs(5);
 
 /// Idle connections are closed after this.
 const IDLE: Duration = Duration::from_secs(90);
@@ -50,9 +55,7 @@ pub enum WebError {
 impl Web {
     /// Must be called within a tokio runtime. Connects to nobody yet.
     pub fn new() -> Self {
-        let mut client = Client::builder(TokioExecutor::new());
-        client.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE);
-        Self(client.build(connector()))
+        Self(pool(IDLE))
     }
 
     /// Sends one request and reads the answer, all within `limit`.
@@ -82,23 +85,33 @@ fn root_of(error: &hyper_util::client::legacy::Error) -> WebError {
     WebError::Connection(cause.to_string())
 }
 
-fn connector() -> HttpsConnector<HttpConnector> {
-    let provider = rustls::crypto::ring::default_provider;
-    let mut tcp = HttpConnector::new();
-    tcp.enforce_http(false);
-    let trusting = HttpsConnectorBuilder::new().with_provider_and_native_roots(provider());
-    match trusting {
-        Ok(builder) => builder.https_or_http().enable_http1().wrap_connector(tcp),
+/// A pool of connections, HTTP and HTTPS, that are closed when idle for so long. Must be called within a tokio runtime;
+/// connects to nobody yet.
+pub fn pool<B>(idle: Duration) -> Client<HttpsConnector<HttpConnector>, B>
+where
+    B: Body + Send,
+    B::Data: Send,
+{
+    let provider = CryptoProvider::get_default().cloned().unwrap_or_else(|| {
+        // Losing a race for the process-wide default leaves a default: that is all that is wanted.
+        let _ = ring::default_provider().install_default();
+        Arc::new(ring::default_provider())
+    });
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("ring speaks the default versions");
+    let tls = match tls.clone().with_native_roots() {
+        Ok(trusting) => trusting.with_no_client_auth(),
         Err(error) => {
             // Plain http still works, as on this machine; https will say that the issuer is unknown.
-            tracing::warn!(%error, "no root certificates found: nothing but GitHub can be reached over https");
-            let config = rustls::ClientConfig::builder_with_provider(Arc::new(provider()))
-                .with_safe_default_protocol_versions()
-                .expect("ring speaks the default versions")
-                .with_root_certificates(rustls::RootCertStore::empty())
-                .with_no_client_auth();
-            let builder = HttpsConnectorBuilder::new().with_tls_config(config);
-            builder.https_or_http().enable_http1().wrap_connector(tcp)
+            tracing::warn!(%error, "no root certificates found: nothing can be reached over https");
+            tls.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth()
         }
-    }
+    };
+    let mut tcp = HttpConnector::new();
+    tcp.set_connect_timeout(Some(CONNECT));
+    tcp.set_nodelay(true);
+    tcp.enforce_http(false);
+    let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
+    Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).pool_idle_timeout(idle).build(https)
 }

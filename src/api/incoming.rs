@@ -7,7 +7,10 @@ use poem::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde_json::{Map, Value};
 
 use super::error::Problem;
-use crate::domain::{Guid, HookId};
+use crate::{
+    domain::{Guid, HookId},
+    webhook,
+};
 
 /// Longest header value that is kept, in bytes.
 const LONGEST_KEPT: usize = 512;
@@ -48,7 +51,7 @@ impl Incoming {
     pub(super) fn read(headers: &HeaderMap) -> Result<Self, Problem> {
         let form = check_encoding(headers)?;
         let event = only(headers, "x-github-event")
-            .filter(|event| is_event(event))
+            .filter(|event| webhook::is_event_name(event))
             .ok_or_else(|| Problem::bad_request("X-GitHub-Event must name one event, in lower case"))?;
         let guid = only(headers, "x-github-delivery")
             .and_then(Guid::parse)
@@ -88,12 +91,6 @@ fn hook(headers: &HeaderMap) -> Hook {
         Some(id) => Hook::Id(HookId(id)),
         None => Hook::Nonsense,
     }
-}
-
-/// Lower-case letters and underscores, and the digit in `projects_v2`.
-fn is_event(event: &str) -> bool {
-    let part = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-    (1..=64).contains(&event.len()) && event.bytes().all(part)
 }
 
 /// What is kept: never a signature, nothing that could hold a credential.

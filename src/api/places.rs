@@ -21,6 +21,8 @@ use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use crate::telemetry;
+
 /// Connections at once, if files may be open for them.
 const MOST: usize = 2048;
 
@@ -68,7 +70,7 @@ pub(super) struct Place {
 impl Places {
     /// As many as this process may have files for.
     pub(super) fn new() -> Self {
-        let files = std::fs::read_to_string("/proc/self/limits").ok().and_then(|limits| open_files(&limits));
+        let files = telemetry::most_open_files();
         Self::of(files.map_or(MOST, |files| MOST.min(files.saturating_sub(OTHER_FILES).max(files / 2))))
     }
 
@@ -168,12 +170,6 @@ impl Drop for Place {
     }
 }
 
-/// The limit of open files in what Linux says of a process's limits.
-fn open_files(limits: &str) -> Option<usize> {
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
-    line.split_whitespace().next()?.parse().ok()
-}
-
 struct Arriving {
     body: BoxBody<Bytes, io::Error>,
     place: Arc<Place>,
@@ -267,15 +263,5 @@ mod tests {
         assert!(!waits(&place), "there is nothing to wait for");
         drop(place);
         assert!(places.crowd.waiting().is_empty());
-    }
-
-    #[test]
-    fn the_limit_of_open_files_is_read_where_linux_tells_it() {
-        let limits = "Limit                     Soft Limit           Hard Limit           Units     \n\
-                      Max processes             95950                95950                processes \n\
-                      Max open files            1024                 1048576              files     \n";
-        assert_eq!(open_files(limits), Some(1024));
-        assert_eq!(open_files(&limits.replace("1024 ", "unlimited ")), None);
-        assert_eq!(open_files(""), None);
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
+
 /// What an error asks of whoever runs the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
@@ -30,6 +32,12 @@ pub fn backoff(attempt: i32, random: f64) -> Duration {
     // 5 s tripled each time reaches the hour at the seventh failure, the last that is retried.
     let ceiling = FIRST.saturating_mul(3u32.saturating_pow(triplings)).min(LONGEST);
     FIRST + (ceiling - FIRST).mul_f64(random.clamp(0.0, 1.0))
+}
+
+/// The wait that a `Retry-After` names, in seconds or as a date. A date that is over names one below zero.
+pub fn retry_after(value: &str, now: DateTime<Utc>) -> Option<TimeDelta> {
+    let date = || DateTime::parse_from_rfc2822(value).ok().map(|at| at.with_timezone(&Utc) - now);
+    value.parse::<u32>().ok().map(|seconds| TimeDelta::seconds(seconds.into())).or_else(date)
 }
 
 #[cfg(test)]

@@ -10,13 +10,7 @@ use http::{
     HeaderMap, HeaderValue, Request, StatusCode,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION, USER_AGENT},
 };
-use hyper_rustls::{ConfigBuilderExt, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{Client as Hyper, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
-};
 use octocrab::{AuthState, Octocrab, OctocrabBuilder};
-use rustls::crypto::{CryptoProvider, ring};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use tracing::Instrument;
@@ -37,10 +31,9 @@ use crate::{
         metrics::{Asked as How, metrics},
         trace,
     },
+    web::{self, AGENT},
 };
 
-/// Until a connection stands.
-const CONNECT: Duration = Duration::from_secs(5);
 /// For one request in all: connecting, redirects, and the last byte of the answer.
 pub(super) const DEADLINE: Duration = Duration::from_secs(15);
 /// Idle connections are closed before GitHub closes them, or a POST could meet a dead one.
@@ -52,7 +45,6 @@ pub(super) const PER_PAGE: usize = 100;
 /// Longer listings are an error: nobody could tell what is missing.
 const MAX_PAGES: usize = 300;
 
-const AGENT: &str = concat!("nectr/", env!("CARGO_PKG_VERSION"));
 const API_VERSION: &str = "2022-11-28";
 
 /// The connections to one GitHub, and what is known about it.
@@ -71,7 +63,8 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(api: &Url, site: &Url, clock: Clock) -> Result<Self, GitHubError> {
-        let octocrab = OctocrabBuilder::new_empty().with_service(connections()?).with_auth(AuthState::None).build();
+        // octocrab's own pool would send a second `User-Agent`, log each refusal as an error and repeat POSTs.
+        let octocrab = OctocrabBuilder::new_empty().with_service(web::pool(IDLE)).with_auth(AuthState::None).build();
         let api_root = root(api)?;
         Ok(Self {
             octocrab: octocrab.unwrap_or_else(|never| match never {}),
@@ -266,32 +259,6 @@ fn note_remaining(headers: &HeaderMap) {
     {
         metrics().remaining(resource, remaining);
     }
-}
-
-/// The connection pool. octocrab's own would send a second `User-Agent`, log each refusal as an error and repeat POSTs.
-fn connections() -> Result<Hyper<hyper_rustls::HttpsConnector<HttpConnector>, octocrab::OctoBody>, GitHubError> {
-    let provider = CryptoProvider::get_default().cloned().unwrap_or_else(|| {
-        // Losing a race for the process-wide default leaves a default: that is all that is wanted.
-        let _ = ring::default_provider().install_default();
-        std::sync::Arc::new(ring::default_provider())
-    });
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| unavailable(&error))?;
-    let tls = match tls.clone().with_native_roots() {
-        Ok(trusting) => trusting.with_no_client_auth(),
-        Err(error) => {
-            // Plain http still works, as for a GitHub on this machine; https will say that the issuer is unknown.
-            tracing::warn!(%error, "no root certificates found: GitHub cannot be reached over https");
-            tls.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth()
-        }
-    };
-    let mut tcp = HttpConnector::new();
-    tcp.set_connect_timeout(Some(CONNECT));
-    tcp.set_nodelay(true);
-    tcp.enforce_http(false);
-    let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
-    Ok(Hyper::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE).build(https))
 }
 
 /// Origin and path of a root URL, without a slash at the end.

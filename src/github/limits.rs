@@ -14,7 +14,7 @@ use http::HeaderMap;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
-use crate::domain::Clock;
+use crate::domain::{Clock, retry};
 
 /// GitHub's advice for a secondary limit that names no time: a minute, then exponentially longer.
 const FIRST_HOLD: Duration = Duration::from_secs(60);
@@ -137,10 +137,7 @@ pub(super) fn is_limit(status: u16, headers: &HeaderMap, message: &str) -> bool 
 /// The wait GitHub names: `retry-after` in seconds or as a date, else `x-ratelimit-reset` when nothing remains. Times
 /// that are already over say nothing.
 fn told(headers: &HeaderMap, now: DateTime<Utc>) -> Option<TimeDelta> {
-    let retry_after = text(headers, "retry-after").and_then(|value| {
-        let date = || DateTime::parse_from_rfc2822(value).ok().map(|at| at.with_timezone(&Utc) - now);
-        value.parse::<u32>().ok().map(|seconds| TimeDelta::seconds(seconds.into())).or_else(date)
-    });
+    let retry_after = text(headers, "retry-after").and_then(|value| retry::retry_after(value, now));
     let reset = || {
         let at: i64 = text(headers, "x-ratelimit-reset").filter(|_| spent(headers))?.parse().ok()?;
         Some(DateTime::from_timestamp(at, 0)? - now)

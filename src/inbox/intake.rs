@@ -106,33 +106,17 @@ async fn write(store: Store, mut queue: mpsc::Receiver<Waiting>) {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use bytes::Bytes;
     use futures_util::future::join_all;
 
     use crate::{
-        domain::{Guid, InstallationId},
-        inbox::{Inbox, NewDelivery},
-        store::{Lane, users::testing::Fixture},
+        inbox::Inbox,
+        store::{
+            Lane,
+            users::testing::{Fixture, delivery},
+        },
     };
 
     use super::*;
-
-    fn delivery(number: usize) -> NewDelivery {
-        NewDelivery {
-            installation: InstallationId(1),
-            guid: Guid::parse(&format!("{number:08}-0000-4000-8000-000000000000")).unwrap(),
-            event: "push".to_owned(),
-            action: None,
-            repo: None,
-            number: None,
-            head: None,
-            event_at: None,
-            reviews: false,
-            ignored: None,
-            headers: serde_json::json!({}),
-            payload: Bytes::from_static(b"{}"),
-        }
-    }
 
     #[tokio::test]
     async fn more_than_there_is_room_for_while_the_database_hangs_is_told_so_in_time() {

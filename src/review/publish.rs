@@ -182,9 +182,22 @@ async fn posted(
     review: &PostedReview,
 ) -> Result<Published, Failure> {
     lift(app, pull, &effect.draft).await?;
-    let listed = app.store.review_posted(lease, effect, review.id, &review.html_url).await?;
-    metrics().reviews.with_label_values(&[effect.draft.verdict.as_str()]).inc();
+    let listed = list(app, lease, effect, review).await?;
     Ok(Published::Posted(listed.map(|at| (effect.draft.verdict, at))))
+}
+
+/// It is on GitHub: from now on it is listed, and counted, once. Returns since when; none if it was before.
+async fn list(
+    app: &App,
+    lease: Lease,
+    effect: &EffectRow,
+    review: &PostedReview,
+) -> Result<Option<DateTime<Utc>>, Failure> {
+    let listed = app.store.review_posted(lease, effect, review.id, &review.html_url).await?;
+    if listed.is_some() {
+        metrics().reviews.with_label_values(&[effect.draft.verdict.as_str()]).inc();
+    }
+    Ok(listed)
 }
 
 /// A comment does not lift changes we requested earlier, so they would block merging for ever where we may not approve.
@@ -310,7 +323,7 @@ pub(super) async fn settle(
     for effect in effects {
         match find(app, repo, number, &effect.key).await? {
             Some(review) if !review.pending => {
-                app.store.review_posted(lease, &effect, review.id, &review.html_url).await?;
+                list(app, lease, &effect, &review).await?;
             }
             found => {
                 if let Some(review) = found {

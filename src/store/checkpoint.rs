@@ -77,13 +77,8 @@ impl Store {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use bytes::Bytes;
-
-    use super::*;
-    use crate::{
-        domain::{Guid, InstallationId},
-        store::{intake::NewDelivery, users::testing::Fixture},
-    };
+    use super::{super::users::testing::delivery, *};
+    use crate::store::{intake::NewDelivery, users::testing::Fixture};
 
     const MIB: u64 = 1024 * 1024;
 
@@ -93,21 +88,8 @@ mod tests {
             let step = |state: &u64| Some(state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
             std::iter::successors(Some(u64::from(seed)), step).map(|state| (state >> 56) as u8).take(20_000)
         };
-        let delivery = |number| NewDelivery {
-            installation: InstallationId(1),
-            guid: Guid::parse(&format!("{number:08}-0000-4000-8000-000000000000")).unwrap(),
-            event: "push".to_owned(),
-            action: None,
-            repo: None,
-            number: None,
-            head: None,
-            event_at: None,
-            reviews: false,
-            ignored: None,
-            headers: serde_json::json!({}),
-            payload: Bytes::from_iter(noise(number)),
-        };
-        (first..first + 50).map(delivery).collect()
+        let large = |number: u32| NewDelivery { payload: noise(number).collect(), ..delivery(number as usize) };
+        (first..first + 50).map(large).collect()
     }
 
     fn log_size(store: &Store) -> u64 {

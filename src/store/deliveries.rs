@@ -209,6 +209,11 @@ pub(super) const REQUEUE: &str = "UPDATE deliveries SET status = 'queued', attem
 const WAITING: &str = "SELECT 1 AS one FROM deliveries WHERE repo_id = $1 AND pr_number = $2 AND reviews \
                        AND status IN ('queued', 'running', 'failed')";
 
+/// The delivery a lease is of; 0, which none is, if it is of a task.
+fn delivery_of(lease: Lease) -> i64 {
+    if lease.source == Source::Delivery { lease.id } else { 0 }
+}
+
 impl Store {
     /// One page, newest first. `before` is the cursor of the previous page.
     pub async fn list_deliveries(
@@ -291,8 +296,7 @@ impl Store {
         but: Lease,
     ) -> Result<bool, StoreError> {
         let sql = format!("{WAITING} AND head_sha = $3 AND id <> $4 LIMIT 1");
-        let own = if but.source == Source::Delivery { but.id } else { 0 };
-        let values: [Value; 4] = [repo.0.into(), number.0.into(), head.0.clone().into(), own.into()];
+        let values: [Value; 4] = [repo.0.into(), number.0.into(), head.0.clone().into(), delivery_of(but).into()];
         Ok(self.read().query_one_raw(self.sql(&sql, values)).await?.is_some())
     }
 
@@ -306,8 +310,7 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let sql = "SELECT 1 AS one FROM deliveries WHERE repo_id = $1 AND pr_number = $2 AND head_sha = $3 AND id > $4 \
                    LIMIT 1";
-        let own = if than.source == Source::Delivery { than.id } else { 0 };
-        let values: [Value; 4] = [repo.0.into(), number.0.into(), head.0.clone().into(), own.into()];
+        let values: [Value; 4] = [repo.0.into(), number.0.into(), head.0.clone().into(), delivery_of(than).into()];
         Ok(self.read().query_one_raw(self.sql(sql, values)).await?.is_some())
     }
 

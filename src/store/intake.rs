@@ -122,7 +122,7 @@ impl Store {
     /// Answers for a delivery whose row exists; nothing if it does not.
     async fn accept_again(&self, tx: &WriteTx, row: &Packed) -> Result<Option<Accepted>, StoreError> {
         let now = row.received_at;
-        let lock = if self.backend() == DbBackend::Postgres { "FOR UPDATE" } else { "" };
+        let lock = self.locking();
         let sql = format!("SELECT id, status FROM deliveries WHERE installation_id = $1 AND guid = $2 {lock}");
         let values: [Value; 2] = [row.installation.into(), row.guid.as_str().into()];
         let Some(known) = tx.query_one_raw(self.sql(&sql, values)).await? else { return Ok(None) };

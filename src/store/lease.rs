@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, DbBackend, Value};
+use sea_orm::{ConnectionTrait, Value};
 
 use super::{
     Lane, Store, StoreError, WriteTx,
@@ -72,7 +72,7 @@ impl Store {
 
     /// Whether the lease still holds; inside a transaction, so that what follows in it is covered.
     pub(crate) async fn check_fence(&self, tx: &WriteTx, lease: Lease) -> Result<(), StoreError> {
-        let lock = if self.backend() == DbBackend::Postgres { "FOR UPDATE" } else { "" };
+        let lock = self.locking();
         let sql = format!(
             "SELECT id FROM {} WHERE id = $1 AND fence = $2 AND status = 'running' {lock}",
             lease.source.table()
@@ -86,7 +86,7 @@ impl Store {
     /// `WITH mine AS (...)`: one row for as long as the lease holds, none when it is over; what the statement goes on to
     /// write is covered. Takes two parameters, from the `first` on: see [`Lease::id`] and [`Lease::fence`].
     pub(crate) fn with_mine(&self, lease: Lease, first: usize) -> String {
-        let lock = if self.backend() == DbBackend::Postgres { "FOR UPDATE" } else { "" };
+        let lock = self.locking();
         format!(
             "WITH mine AS (SELECT id FROM {} WHERE id = ${first} AND fence = ${} AND status = 'running' {lock})",
             lease.source.table(),

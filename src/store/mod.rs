@@ -157,6 +157,11 @@ impl Store {
         Ok(self.inner.write.query_all_raw(statement).await?)
     }
 
+    /// How a look in a transaction keeps what it saw as it is until the end. On SQLite nobody else writes meanwhile.
+    pub(crate) fn locking(&self) -> &'static str {
+        if self.backend() == DbBackend::Postgres { "FOR UPDATE" } else { "" }
+    }
+
     pub(crate) fn backend(&self) -> DbBackend {
         self.inner.write.get_database_backend()
     }

@@ -115,7 +115,28 @@ pub(crate) mod testing {
     use migrations::{Migrator, MigratorTrait};
 
     use super::*;
-    use crate::domain::Clock;
+    use crate::{
+        domain::{Clock, Guid, InstallationId},
+        store::intake::NewDelivery,
+    };
+
+    /// A delivery that nobody has to act on; the number tells it from others, and is its payload.
+    pub(crate) fn delivery(number: usize) -> NewDelivery {
+        NewDelivery {
+            installation: InstallationId(1),
+            guid: Guid::parse(&format!("{number:08}-0000-4000-8000-000000000000")).unwrap(),
+            event: "push".to_owned(),
+            action: None,
+            repo: None,
+            number: None,
+            head: None,
+            event_at: None,
+            reviews: false,
+            ignored: None,
+            headers: serde_json::json!({}),
+            payload: number.to_string().into(),
+        }
+    }
 
     /// An empty database and a clock that stands still.
     pub(crate) struct Fixture {

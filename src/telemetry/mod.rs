@@ -31,6 +31,7 @@ use lines::WithTrace;
 use numbers::Numbers;
 use otlp::Post;
 pub use otlp::{Otlp, Sampling, Target, try_collectors};
+pub use process::most_open_files;
 
 /// How long the end of the process waits for the collector.
 const FAREWELL: Duration = Duration::from_secs(2);

@@ -18,7 +18,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::web::{AGENT, Web, WebError};
+use crate::{
+    domain::retry,
+    web::{AGENT, Web, WebError},
+};
 
 /// Time between two lines about a collector that does not take what it is sent.
 const QUIET: Duration = Duration::from_secs(300);
@@ -205,8 +208,7 @@ pub async fn try_collectors(otlp: &Otlp) -> Vec<(&'static str, Url, Result<(), S
 /// How long the collector asks for patience: seconds, or a date.
 fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
     let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    let date = || (DateTime::parse_from_rfc2822(value).ok()?.with_timezone(&Utc) - now).to_std().ok();
-    value.parse().ok().map(Duration::from_secs).or_else(date)
+    retry::retry_after(value, now)?.to_std().ok()
 }
 
 /// From 0 to 1; so that many processes do not come back together, not to keep a secret.

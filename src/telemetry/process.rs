@@ -93,11 +93,21 @@ impl Seen {
             cpu: (ticks(14)? + ticks(15)?) / TICKS,
             resident: number(status, "VmRSS:")? * 1024,
             open_fds: i64::try_from(open.ok()?).ok()?,
-            max_fds: number(limits, "Max open files")?,
+            max_fds: open_files(limits).and_then(|most| i64::try_from(most).ok()).unwrap_or(i64::MAX),
             threads: number(status, "Threads:")?,
             started: ticks(22)? / TICKS,
         })
     }
+}
+
+/// How many files this process may have open; none where there is no limit, or nobody tells.
+pub fn most_open_files() -> Option<usize> {
+    open_files(&fs::read_to_string("/proc/self/limits").ok()?)
+}
+
+fn open_files(limits: &str) -> Option<usize> {
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
 }
 
 /// When the machine started, in seconds since 1970.
@@ -121,6 +131,18 @@ mod tests {
         assert_eq!((seen.cpu, seen.started), (3.0, 123.45));
         assert_eq!((seen.resident, seen.open_fds, seen.max_fds, seen.threads), (2_097_152, 9, 1024, 7));
         assert!(Seen::read("42", status, limits, Ok(9)).is_none());
+        let boundless = Seen::read(stat, status, &limits.replace("1024 ", "unlimited "), Ok(9)).unwrap();
+        assert_eq!((boundless.open_fds, boundless.max_fds), (9, i64::MAX));
+    }
+
+    #[test]
+    fn the_limit_of_open_files_is_read_where_linux_tells_it() {
+        let limits = "Limit                     Soft Limit           Hard Limit           Units     \n\
+                      Max processes             95950                95950                processes \n\
+                      Max open files            1024                 1048576              files     \n";
+        assert_eq!(open_files(limits), Some(1024));
+        assert_eq!(open_files(&limits.replace("1024 ", "unlimited ")), None);
+        assert_eq!(open_files(""), None);
     }
 
     #[test]

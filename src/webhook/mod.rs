@@ -10,5 +10,5 @@ mod loose;
 mod parse;
 mod signature;
 
-pub use parse::{ParseError, full_name_hint, parse, reread};
+pub use parse::{ParseError, full_name_hint, is_event_name, parse, reread};
 pub use signature::{BadSignature, Signed, sign, verify};

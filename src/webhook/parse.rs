@@ -147,8 +147,8 @@ fn json_bytes(body: &[u8], form: bool) -> Result<Cow<'_, [u8]>, form::FormError>
     if form { form::payload(body).map(Cow::Owned) } else { Ok(Cow::Borrowed(body)) }
 }
 
-/// Lower-case letters and underscores, and the digit in `projects_v2`.
-fn is_event_name(event: &str) -> bool {
+/// Whether an event may be called so: lower-case letters and underscores, and the digit in `projects_v2`.
+pub fn is_event_name(event: &str) -> bool {
     let part = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
     (1..=64).contains(&event.len()) && event.bytes().all(part)
 }

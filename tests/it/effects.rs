@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use nectr::{
     domain::{
-        Clock, CommitSha, Guid, InstallationId, PrNumber, RepoId, RepoName, RepoRef,
+        Clock, CommitSha, PrNumber, RepoId,
         pull_request::PrState,
         review::{Coverage, ReviewEvent, Verdict},
     },
@@ -13,14 +12,16 @@ use nectr::{
         Store, StoreError,
         deliveries::Status,
         effects::EffectState,
-        intake::NewDelivery,
         lease::End,
         reviews::{ReviewDraft, ReviewFilter},
         work::{LEASE, Lease},
     },
 };
 
-use crate::support::database::{Database, noon};
+use crate::support::{
+    database::{Database, noon},
+    delivery::{opened, repo},
+};
 
 const REPO: RepoId = RepoId(7);
 const PULL: PrNumber = PrNumber(1);
@@ -43,30 +44,12 @@ async fn ledger(story: impl AsyncFnOnce(&Ledger)) {
 impl Ledger {
     /// Two leases of one delivery: the first is over.
     async fn lost_and_held(&self) -> (Lease, Lease) {
-        let delivery = NewDelivery {
-            installation: InstallationId(1),
-            guid: Guid::parse("00000000-0000-4000-8000-000000000001").unwrap(),
-            event: "pull_request".into(),
-            action: Some("opened".into()),
-            repo: Some(repo()),
-            number: Some(PULL),
-            head: None,
-            event_at: None,
-            reviews: true,
-            ignored: None,
-            headers: serde_json::json!({}),
-            payload: Bytes::from_static(b"{}"),
-        };
-        self.store.accept(&[delivery]).await.unwrap();
+        self.store.accept(&[opened(PULL.0)]).await.unwrap();
         let lost = self.store.claim().await.unwrap().unwrap().lease;
         self.clock.advance(LEASE + Duration::from_secs(1));
         let held = self.store.claim().await.unwrap().unwrap().lease;
         (lost, held)
     }
-}
-
-fn repo() -> RepoRef {
-    RepoRef { id: REPO, name: RepoName::parse("acme/shop").unwrap() }
 }
 
 fn draft(title: &str) -> ReviewDraft {

@@ -28,7 +28,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("sandbox", &["webhook"]),
     ("config", &[]),
     ("domain", &[]),
-    ("github", &[]),
+    ("github", &["web"]),
     // The graph in SQL: all SQL is in `store`.
     ("graph", &["store"]),
     ("scan", &[]),

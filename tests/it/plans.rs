@@ -1,31 +1,15 @@
 //! How the databases find what is asked for again and again, however much is stored and however much waits.
 
-use bytes::Bytes;
-use nectr::{
-    domain::{Clock, Guid, InstallationId, PrNumber, RepoId, RepoName, RepoRef},
-    store::{Store, intake::NewDelivery},
-};
+use nectr::{domain::Clock, store::Store};
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 
-use crate::support::database::{Database, noon};
+use crate::support::{
+    database::{Database, noon},
+    delivery::opened,
+};
 
 async fn put(store: &Store, pulls: std::ops::Range<i64>) {
-    let deliveries: Vec<_> = pulls
-        .map(|pull| NewDelivery {
-            installation: InstallationId(1),
-            guid: Guid::parse(&format!("00000000-0000-4000-8000-{pull:012x}")).unwrap(),
-            event: "pull_request".into(),
-            action: Some("opened".into()),
-            repo: Some(RepoRef { id: RepoId(7), name: RepoName::parse("acme/shop").unwrap() }),
-            number: Some(PrNumber(pull)),
-            head: None,
-            event_at: None,
-            reviews: true,
-            ignored: None,
-            headers: serde_json::json!({}),
-            payload: Bytes::from_static(b"{}"),
-        })
-        .collect();
+    let deliveries: Vec<_> = pulls.map(opened).collect();
     store.accept(&deliveries).await.unwrap();
 }
 

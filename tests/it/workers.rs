@@ -8,10 +8,9 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use nectr::{
-    domain::{Clock, DeliveryId, Guid, InstallationId, PrNumber, RepoId, RepoName, RepoRef},
-    inbox::{Accepted, Claimed, Inbox, IntakeError, NewDelivery, Workers},
+    domain::{Clock, DeliveryId},
+    inbox::{Accepted, Claimed, Inbox, IntakeError, Workers},
     store::{
         Store,
         deliveries::Status,
@@ -21,7 +20,10 @@ use nectr::{
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::database::{Database, noon};
+use crate::support::{
+    database::{Database, noon},
+    delivery::opened,
+};
 
 struct House {
     store: Store,
@@ -48,7 +50,7 @@ impl House {
     }
 
     async fn put(&self, pull: i64) -> DeliveryId {
-        match self.inbox.accept(delivery(pull)).await.unwrap() {
+        match self.inbox.accept(opened(pull)).await.unwrap() {
             Accepted::New(id) => id,
             other => panic!("expected a new delivery, got {other:?}"),
         }
@@ -57,23 +59,6 @@ impl House {
     async fn status(&self, id: DeliveryId) -> (Status, Option<String>) {
         let row = self.store.delivery(id).await.unwrap().unwrap().row;
         (row.status, row.last_error)
-    }
-}
-
-fn delivery(pull: i64) -> NewDelivery {
-    NewDelivery {
-        installation: InstallationId(1),
-        guid: Guid::parse(&format!("00000000-0000-4000-8000-{pull:012x}")).unwrap(),
-        event: "pull_request".into(),
-        action: Some("opened".into()),
-        repo: Some(RepoRef { id: RepoId(7), name: RepoName::parse("acme/shop").unwrap() }),
-        number: Some(PrNumber(pull)),
-        head: None,
-        event_at: None,
-        reviews: true,
-        ignored: None,
-        headers: serde_json::json!({}),
-        payload: Bytes::from_static(b"{}"),
     }
 }
 
@@ -158,7 +143,7 @@ async fn without_workers_deliveries_are_accepted_and_wait() {
 #[tokio::test]
 async fn p30_eight_copies_at_once_are_one_row_and_one_run() {
     house(async |t| {
-        let copies = (0..8).map(|_| t.inbox.accept(delivery(1)));
+        let copies = (0..8).map(|_| t.inbox.accept(opened(1)));
         let answers: Vec<_> = futures_util::future::join_all(copies).await.into_iter().map(Result::unwrap).collect();
         assert_eq!(answers.iter().filter(|answer| matches!(answer, Accepted::New(_))).count(), 1);
         let runs = Arc::new(AtomicUsize::new(0));
@@ -179,7 +164,7 @@ async fn p30_eight_copies_at_once_are_one_row_and_one_run() {
 #[tokio::test]
 async fn closing_stores_what_was_handed_in_and_takes_no_more() {
     house(async |t| {
-        let handed_in = (1..=300).map(|pull| t.inbox.accept(delivery(pull)));
+        let handed_in = (1..=300).map(|pull| t.inbox.accept(opened(pull)));
         let (answers, ()) = tokio::join!(futures_util::future::join_all(handed_in), async {
             tokio::task::yield_now().await;
             t.inbox.close().await;
@@ -188,7 +173,7 @@ async fn closing_stores_what_was_handed_in_and_takes_no_more() {
         assert!(answers.iter().all(|answer| matches!(answer, Ok(_) | Err(IntakeError::Closed))));
         let page = t.store.list_deliveries(&Default::default(), 1000, None).await.unwrap();
         assert_eq!(page.items.len(), stored, "what was answered for is on disk, and nothing else");
-        assert!(matches!(t.inbox.accept(delivery(999)).await, Err(IntakeError::Closed)));
+        assert!(matches!(t.inbox.accept(opened(999)).await, Err(IntakeError::Closed)));
     })
     .await;
 }

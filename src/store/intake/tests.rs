@@ -5,24 +5,10 @@
 use futures_util::FutureExt;
 
 use super::*;
-use crate::{domain::Clock, store::users::testing::Fixture};
-
-fn delivery(number: usize) -> NewDelivery {
-    NewDelivery {
-        installation: InstallationId(1),
-        guid: Guid::parse(&format!("{number:08}-0000-4000-8000-000000000000")).unwrap(),
-        event: "pull_request".to_owned(),
-        action: Some("opened".to_owned()),
-        repo: None,
-        number: None,
-        head: None,
-        event_at: None,
-        reviews: true,
-        ignored: None,
-        headers: serde_json::json!({}),
-        payload: Bytes::from(number.to_string()),
-    }
-}
+use crate::{
+    domain::Clock,
+    store::users::testing::{Fixture, delivery},
+};
 
 async fn rows(store: &Store) -> i64 {
     let sql = "SELECT count(*) AS rows FROM deliveries";

@@ -7,6 +7,7 @@
 pub mod cluster;
 pub mod collector;
 pub mod database;
+pub mod delivery;
 pub mod graph;
 pub mod neo4j;
 pub mod person;
