@@ -98,7 +98,7 @@ impl App {
             graph: graph(&config, &store)?,
             sealer: Sealer::new(&config.secret_key, config.secret_key_previous.as_ref()),
             pr_states: PrStates::new(clock.clone()),
-            inbox: Inbox::start(store.clone()),
+            inbox: Inbox::start(store.clone())?,
             draining: AtomicBool::new(false),
             started: Instant::now(),
             config,
@@ -118,6 +118,9 @@ pub enum SetupError {
     /// The code graph.
     #[error(transparent)]
     Graph(#[from] GraphError),
+    /// The thread that writes deliveries.
+    #[error("no thread to write deliveries with")]
+    Thread(#[from] std::io::Error),
 }
 
 fn graph(config: &Config, store: &Store) -> Result<Option<Graph>, GraphError> {

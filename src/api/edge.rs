@@ -22,13 +22,10 @@ use poem::{
 };
 use tracing::Instrument;
 
-use super::{cors::Cors, error::Problem, paths::Paths};
+use super::{cors::Cors, error::Problem, paths::Paths, webhooks::RECEIVER};
 use crate::telemetry::{metrics::metrics, trace};
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// Where GitHub sends.
-const RECEIVER: &str = "/api/v1/webhooks/github";
 
 /// Wraps the whole API.
 pub(super) struct Edge {

@@ -2,7 +2,7 @@
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
-use poem::{Endpoint, IntoResponse, Request, Response, http::header};
+use poem::{IntoResponse, Response, http::header};
 use sha2::{Digest, Sha256};
 
 /// A page that is the same for everybody. What it shows of anybody it asks the API for.
@@ -34,18 +34,15 @@ impl Page {
         );
         Self { html: html.into(), policy }
     }
-}
 
-impl Endpoint for Page {
-    type Output = Response;
-
-    async fn call(&self, _request: Request) -> poem::Result<Response> {
-        Ok(Response::builder()
+    /// The page, to be asked for anew each time.
+    pub(super) fn answer(&self) -> Response {
+        Response::builder()
             .content_type("text/html; charset=utf-8")
             .header(header::CONTENT_SECURITY_POLICY, &self.policy)
             .header(header::CACHE_CONTROL, "no-cache")
             .body(self.html.clone())
-            .into_response())
+            .into_response()
     }
 }
 

@@ -30,8 +30,8 @@ use super::places::{Place, Places};
 use crate::app::Handle;
 
 /// What is read of a connection ahead, and so the longest head of a request, in bytes. GitHub's have 2 KB, a browser's with
-/// all its cookies ten times that.
-const AHEAD: usize = 64 * 1024;
+/// all its cookies ten times that. Thousands of connections may have so much in memory at once.
+const AHEAD: usize = 32 * 1024;
 
 /// How long a request's head may take, and how long a connection may idle between requests.
 const HEAD: Duration = Duration::from_secs(20);

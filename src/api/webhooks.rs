@@ -6,7 +6,7 @@
 use std::{borrow::Cow, sync::Arc};
 
 use bytes::Bytes;
-use poem::{http::HeaderMap, web::Data};
+use poem::{Endpoint, IntoResponse, Request, Response, http::HeaderMap, web::Data};
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi, payload::Json, types::Example};
 
 use super::{
@@ -119,9 +119,28 @@ impl WebhooksApi {
     }
 }
 
+/// Where GitHub sends.
+pub(super) const RECEIVER: &str = "/api/v1/webhooks/github";
+
+/// The receiver without what stands before it in the API: nothing is routed, and no pattern is matched.
+pub(super) struct Receiver {
+    pub(super) app: Handle,
+    pub(super) budget: Budget,
+}
+
+impl Endpoint for Receiver {
+    type Output = Response;
+
+    async fn call(&self, mut request: Request) -> poem::Result<Response> {
+        let body = RawBody(request.take_body());
+        let received = WebhooksApi.receive(Data(&self.app), Data(&self.budget), request.headers(), body).await;
+        Ok(received?.into_response())
+    }
+}
+
 /// From bytes to an answer: prove, read, store.
 async fn settle(app: &App, incoming: Incoming, body: Bytes) -> Result<Answer, Problem> {
-    let (candidate, read, incoming) = prove(app, incoming, &body).await?;
+    let (candidate, read, mut incoming) = prove(app, incoming, &body).await?;
     let hook = match incoming.hook {
         Hook::Id(id) => Some(id),
         Hook::Unsaid | Hook::Nonsense => None,
@@ -157,9 +176,9 @@ async fn settle(app: &App, incoming: Incoming, body: Bytes) -> Result<Answer, Pr
         Event::Issue(_) if app.graph.is_none() => Some(IgnoreReason::EventNotUsed),
         Event::PullRequest(_) | Event::Issue(_) | Event::Ping(_) => None,
     };
-    let accepted = app.inbox.accept(new_delivery(&candidate, &incoming, &event, ignored, payload)).await?;
+    let accepted = app.inbox.accept(new_delivery(&candidate, &mut incoming, &event, ignored, payload)).await?;
     if ignored.is_none() && !matches!(accepted, Accepted::Duplicate(_)) {
-        remember_state(app, &event).await;
+        remember_state(app, &event);
     }
     let (Accepted::New(id) | Accepted::Requeued(id) | Accepted::Duplicate(id)) = accepted;
     trace::tell("delivery", id.0);
@@ -259,7 +278,7 @@ fn examine(candidates: &[Candidate], incoming: &Incoming, body: &Bytes) -> Optio
 
 fn new_delivery(
     candidate: &Candidate,
-    incoming: &Incoming,
+    incoming: &mut Incoming,
     event: &Event,
     ignored: Option<IgnoreReason>,
     payload: Bytes,
@@ -268,7 +287,7 @@ fn new_delivery(
         Event::PullRequest(event) => Some(event),
         Event::Issue(_) | Event::Ping(_) | Event::Ignored(_) => None,
     };
-    let mut headers = incoming.kept.clone();
+    let mut headers = std::mem::take(&mut incoming.kept);
     if let (Some(kept), Some(trace)) = (headers.as_object_mut(), trace::current()) {
         kept.insert(trace::KEPT.to_owned(), trace.into());
     }
@@ -299,11 +318,11 @@ fn number(event: &Event) -> Option<PrNumber> {
 }
 
 /// A signed delivery is as good as asking GitHub.
-async fn remember_state(app: &App, event: &Event) {
+fn remember_state(app: &App, event: &Event) {
     if let Event::PullRequest(event) = event
         && let Some(updated_at) = event.pull.updated_at
     {
-        app.pr_states.learn(&event.repo.name, event.pull.number, event.pull.state, updated_at).await;
+        app.pr_states.learn(&event.repo.name, event.pull.number, event.pull.state, updated_at);
     }
 }
 

@@ -7,12 +7,12 @@
 //! moka keeps the entries and their order; whether one is over is decided by our own [`Clock`] at every read.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use chrono::{DateTime, Utc};
-use moka::{Expiry, future::Cache, ops::compute::Op, policy::EvictionPolicy};
+use moka::{Expiry, future, policy::EvictionPolicy, sync};
 
 use crate::{
     domain::{Clock, PrNumber, RepoName, pull_request::PrState},
@@ -32,9 +32,11 @@ const fn lifetime(state: PrState) -> Duration {
 /// The cache.
 pub struct PrStates {
     clock: Clock,
-    entries: Cache<String, Entry>,
+    entries: sync::Cache<String, Entry>,
+    /// Held between looking at an entry and replacing it.
+    offering: Mutex<()>,
     /// One call at a time per key. Keeps nothing: a cache without room still makes those who ask together share.
-    flights: Cache<String, Fetched>,
+    flights: future::Cache<String, Fetched>,
 }
 
 /// An answer and how fresh it is.
@@ -85,12 +87,12 @@ impl Expiry<String, Entry> for Lifetimes {
 impl PrStates {
     /// An empty cache whose entries age by `clock`.
     pub fn new(clock: Clock) -> Self {
-        let entries = Cache::builder()
+        let entries = sync::Cache::builder()
             .max_capacity(CAPACITY)
             .eviction_policy(EvictionPolicy::lru())
             .expire_after(Lifetimes)
             .build();
-        Self { clock, entries, flights: Cache::new(0) }
+        Self { clock, entries, offering: Mutex::default(), flights: future::Cache::new(0) }
     }
 
     /// The state, remembered or fetched. `fetch` returns the state and GitHub's `updated_at`.
@@ -100,17 +102,19 @@ impl PrStates {
         F: Future<Output = Result<(PrState, DateTime<Utc>), E>> + Send,
     {
         let key = key(repo, number);
-        if let Some(entry) = self.fresh(&key).await {
+        // Until moka tidies up, it holds more than there is room for.
+        self.entries.run_pending_tasks();
+        if let Some(entry) = self.fresh(&key) {
             metrics().pr_state_cache.with_label_values(&["hit"]).inc();
             return Ok(self.known(Fetched { entry, cached: true }));
         }
         let flight = async {
             // An earlier flight may have landed since we looked.
-            if let Some(entry) = self.fresh(&key).await {
+            if let Some(entry) = self.fresh(&key) {
                 return Ok(Fetched { entry, cached: true });
             }
             let (state, stamped) = fetch.await?;
-            Ok(Fetched { entry: self.land(&key, state, stamped).await, cached: false })
+            Ok(Fetched { entry: self.land(&key, state, stamped), cached: false })
         };
         let known = self.flights.try_get_with_by_ref(&key, flight).await.map(|fetched| self.known(fetched));
         metrics().pr_state_cache.with_label_values(&["miss"]).inc();
@@ -118,43 +122,33 @@ impl PrStates {
     }
 
     /// Takes what a signed delivery says, unless something newer is known.
-    pub async fn learn(&self, repo: &RepoName, number: PrNumber, state: PrState, updated_at: DateTime<Utc>) {
+    pub fn learn(&self, repo: &RepoName, number: PrNumber, state: PrState, updated_at: DateTime<Utc>) {
         let told = self.entry(state, updated_at);
-        self.offer(&key(repo, number), told, |known| known.outranks(&told)).await;
+        self.offer(&key(repo, number), told, |known| known.outranks(&told));
     }
 
     /// Takes what was fetched, unless a delivery taught something as new while the answer was under way.
-    async fn land(&self, key: &str, state: PrState, stamped: DateTime<Utc>) -> Entry {
+    fn land(&self, key: &str, state: PrState, stamped: DateTime<Utc>) -> Entry {
         let now = self.clock.now();
         let fetched = self.entry(state, stamped);
         let taught = |known: &Entry| known.stamped == fetched.stamped && fetched.state != PrState::Merged;
-        self.offer(key, fetched, |known| known.until > now && (known.outranks(&fetched) || taught(known))).await
+        self.offer(key, fetched, |known| known.until > now && (known.outranks(&fetched) || taught(known)))
     }
 
     /// Puts `new` unless there is an entry that `keeps` its place; returns the one that stands.
-    async fn offer(&self, key: &str, new: Entry, keeps: impl FnOnce(&Entry) -> bool + Send) -> Entry {
-        let mut standing = new;
-        let standing_ref = &mut standing;
-        self.entries
-            .entry_by_ref(key)
-            .and_compute_with(|known| {
-                let op = match known.map(|known| known.into_value()) {
-                    Some(known) if keeps(&known) => {
-                        *standing_ref = known;
-                        Op::Nop
-                    }
-                    _ => Op::Put(new),
-                };
-                std::future::ready(op)
-            })
-            .await;
-        // Between maintenance runs moka holds more than its capacity.
-        self.entries.run_pending_tasks().await;
-        standing
+    fn offer(&self, key: &str, new: Entry, keeps: impl FnOnce(&Entry) -> bool) -> Entry {
+        let _turn = self.offering.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.entries.get(key) {
+            Some(known) if keeps(&known) => known,
+            _ => {
+                self.entries.insert(key.to_owned(), new);
+                new
+            }
+        }
     }
 
-    async fn fresh(&self, key: &str) -> Option<Entry> {
-        self.entries.get(key).await.filter(|entry| entry.until > self.clock.now())
+    fn fresh(&self, key: &str) -> Option<Entry> {
+        self.entries.get(key).filter(|entry| entry.until > self.clock.now())
     }
 
     fn entry(&self, state: PrState, stamped: DateTime<Utc>) -> Entry {

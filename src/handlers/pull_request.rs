@@ -72,7 +72,7 @@ async fn remember(app: &App, installation: InstallationId, event: &PullRequestEv
     if let Some(error) = review::lags(&event.pull, &pull) {
         return Err(error);
     }
-    app.pr_states.learn(&pull.repo.name, pull.number, pull.state, pull.updated_at).await;
+    app.pr_states.learn(&pull.repo.name, pull.number, pull.state, pull.updated_at);
     app.store.pull_changed(event.repo.id, pull.number, pull.state, Some(&pull.title)).await?;
     // What was merged is what counts from now on, so its files are read once more.
     let files = if pull.state == PrState::Merged { files(app, &pull).await? } else { None };

@@ -1,13 +1,18 @@
-//! Group commit: one task takes whatever waits, writes it in one transaction, and answers everybody after that commit.
+//! Group commit: one thread takes whatever waits, writes it in one transaction, and answers everybody after that commit.
 //!
 //! While one group is being flushed the next one gathers, so the busier it gets the fewer flushes a delivery costs.
-//! There is no waiting window: a lone delivery is written at once.
+//! There is no waiting window: a lone delivery is written at once. The thread does nothing else, so that the end of a flush
+//! waits for nobody's turn before the next begins.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    io,
+    sync::{Arc, Mutex},
+    thread::{self, JoinHandle},
+};
 
 use tokio::{
+    runtime::Handle,
     sync::{mpsc, oneshot},
-    task::JoinHandle,
 };
 
 use super::{IntakeError, STORE_DEADLINE};
@@ -37,10 +42,12 @@ pub(super) struct Intake {
 }
 
 impl Intake {
-    pub(super) fn start(store: Store) -> Self {
+    pub(super) fn start(store: Store) -> io::Result<Self> {
         let (sender, receiver) = mpsc::channel(WAITING);
-        let writer = tokio::spawn(write(store, receiver));
-        Self { queue: Arc::new(Mutex::new(Some(sender))), writer: Arc::new(Mutex::new(Some(writer))) }
+        let runtime = Handle::current();
+        let writer =
+            thread::Builder::new().name("intake".into()).spawn(move || runtime.block_on(write(store, receiver)))?;
+        Ok(Self { queue: Arc::new(Mutex::new(Some(sender))), writer: Arc::new(Mutex::new(Some(writer))) })
     }
 
     pub(super) async fn accept(&self, delivery: Packed) -> Result<Accepted, IntakeError> {
@@ -55,7 +62,7 @@ impl Intake {
         lock(&self.queue).take();
         let writer = lock(&self.writer).take();
         if let Some(writer) = writer {
-            let _ = writer.await;
+            let _ = tokio::task::spawn_blocking(|| writer.join()).await;
         }
     }
 }
@@ -84,7 +91,8 @@ async fn write(store: Store, mut queue: mpsc::Receiver<Waiting>) {
             deliveries.push(waiting.delivery);
             answers.push(waiting.answer);
         }
-        // Whoever waits for these has given up by then; what hangs must not hold up those who come later.
+        // Whoever waits for these has given up by then; what hangs must not hold up those who come later. (A disk that hangs
+        // under SQLite does: there is nothing to be stored on.)
         let accepted = tokio::time::timeout(STORE_DEADLINE, store.accept_packed(&deliveries)).await;
         match accepted.map_err(|_| IntakeError::Slow).and_then(|accepted| Ok(accepted.map_err(Arc::new)?)) {
             Ok(accepted) => {
@@ -121,7 +129,7 @@ mod tests {
     #[tokio::test]
     async fn more_than_there_is_room_for_while_the_database_hangs_is_told_so_in_time() {
         let t = Fixture::new().await;
-        let inbox = Inbox::start(t.store.clone());
+        let inbox = Inbox::start(t.store.clone()).unwrap();
         inbox.accept(delivery(0)).await.unwrap();
 
         let holding = t.store.begin(Lane::Work).await.unwrap();

@@ -7,7 +7,7 @@
 mod intake;
 mod worker;
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use tokio::sync::Notify;
 
@@ -48,9 +48,9 @@ pub struct Inbox {
 }
 
 impl Inbox {
-    /// Starts the writer that commits deliveries in groups.
-    pub fn start(store: Store) -> Self {
-        Self { intake: intake::Intake::start(store.clone()), store, wake: Arc::new(Notify::new()) }
+    /// Starts the thread that commits deliveries in groups.
+    pub fn start(store: Store) -> io::Result<Self> {
+        Ok(Self { intake: intake::Intake::start(store.clone())?, store, wake: Arc::new(Notify::new()) })
     }
 
     /// Puts a delivery on disk and says what became of it, after the commit.

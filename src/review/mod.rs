@@ -95,7 +95,7 @@ pub async fn run(app: &App, lease: Lease, request: &Request) -> Result<Ended, Fa
         Err(error) => return Err(error.into()),
     };
     let site = app.config.github.server_url.as_str();
-    app.pr_states.learn(&pull.repo.name, pull.number, pull.state, pull.updated_at).await;
+    app.pr_states.learn(&pull.repo.name, pull.number, pull.state, pull.updated_at);
     // Reopened, closed or renamed: what is listed of it by now is told of the pull request as it is.
     app.store.pull_changed(pull.repo.id, pull.number, pull.state, Some(&pull.title)).await?;
     if let Some(outcome) = moot(app, lease, request, &pull).await? {

@@ -129,7 +129,7 @@ async fn overtaken(app: &App, reviewed: &PullRequest, asked: bool) -> Result<Opt
         Err(GitHubError::NotFound { .. }) => return Ok(Some(Published::Cancelled)),
         Err(error) => return Err(error.into()),
     };
-    app.pr_states.learn(&now.repo.name, now.number, now.state, now.updated_at).await;
+    app.pr_states.learn(&now.repo.name, now.number, now.state, now.updated_at);
     Ok(if now.state != PrState::Open || (now.draft && !asked) {
         Some(Published::Cancelled)
     } else if now.head != reviewed.head || now.base_ref != reviewed.base_ref {

@@ -12,12 +12,14 @@ use tokio::sync::Notify;
 
 use super::{Lane, Store, StoreError};
 
-/// Pages in the log, about, that are worth a checkpoint: 16 MiB. Deliveries come in no order, so the longer the log, the
-/// more often one copy of a page of their index does for many of them.
-const WORTH: u64 = 4_000;
+/// Pages, about, that are copied at a time: 4 MiB. While the disk takes them, those who wait for it are behind them.
+const PIECE: u64 = 1_000;
+
+/// Pieces, about, after which the log begins anew: at 32 MiB.
+const PIECES: u64 = 8;
 
 /// Pages in the log at which a commit does it after all: 64 MiB, should the task not.
-pub(super) const MOST: u64 = 4 * WORTH;
+pub(super) const MOST: u64 = 2 * PIECES * PIECE;
 
 /// Pages a transaction writes, about, that is no delivery.
 pub(super) const TRANSACTION: u64 = 8;
@@ -27,10 +29,10 @@ pub(super) fn delivery(bytes: usize) -> u64 {
     3 + bytes as u64 / 4096
 }
 
-/// How much lies in the log.
+/// How much came into the log.
 #[derive(Default)]
 pub(super) struct Log {
-    /// Pages, about.
+    /// Pages since the last copy, about.
     pages: AtomicU64,
     full: Notify,
 }
@@ -38,7 +40,7 @@ pub(super) struct Log {
 impl Log {
     /// About so many pages more.
     pub(super) fn grew(&self, pages: u64) {
-        if self.pages.fetch_add(pages, Ordering::Relaxed) + pages >= WORTH {
+        if self.pages.fetch_add(pages, Ordering::Relaxed) + pages >= PIECE {
             self.full.notify_one();
         }
     }
@@ -47,20 +49,23 @@ impl Log {
 impl Store {
     /// Empties SQLite's log whenever that is worth it; never ends. PostgreSQL sees to its own.
     pub async fn checkpoints(&self) {
-        loop {
+        for piece in (1..=PIECES).cycle() {
             self.inner.log.full.notified().await;
             self.inner.log.pages.store(0, Ordering::Relaxed);
-            if let Err(error) = self.checkpoint().await {
+            if let Err(error) = self.checkpoint(piece == PIECES).await {
                 tracing::warn!(%error, "the write-ahead log was not emptied, it is tried again as it grows");
             }
         }
     }
 
-    async fn checkpoint(&self) -> Result<(), StoreError> {
-        // Most of it; then what was written meanwhile.
-        for _ in 0..2 {
-            self.copy_log(self.read()).await?;
+    /// Copies what is there; with `all`, nobody writes until nothing is left.
+    async fn checkpoint(&self, all: bool) -> Result<(), StoreError> {
+        self.copy_log(self.read()).await?;
+        if !all {
+            return Ok(());
         }
+        // What was written meanwhile.
+        self.copy_log(self.read()).await?;
         let _turn = self.inner.gate.enter(Lane::Intake).await;
         // Whoever has the turn finds this connection free.
         self.copy_log(&self.inner.write).await
@@ -97,7 +102,7 @@ mod tests {
         std::fs::metadata(path).unwrap().len()
     }
 
-    #[tokio::test]
+    #[tokio::test(flavor = "multi_thread")]
     async fn the_log_begins_anew_while_deliveries_keep_coming_and_not_one_of_them_empties_it() {
         let t = Fixture::new().await;
         let mut next = 0;

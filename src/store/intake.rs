@@ -88,7 +88,8 @@ impl Store {
     }
 
     /// Puts a batch of deliveries on disk; the answers are in the order of the batch and hold once this returns. The same
-    /// delivery may stand in the batch several times. After an error some of the batch may be on disk nevertheless.
+    /// delivery may stand in the batch several times. After an error some of the batch may be on disk nevertheless. On SQLite
+    /// the thread is kept meanwhile.
     pub async fn accept_packed(&self, rows: &[Packed]) -> Result<Vec<Accepted>, StoreError> {
         let mut answers = vec![None; rows.len()];
         let mut open: Vec<_> = rows.iter().zip(&mut answers).collect();

@@ -10,6 +10,9 @@ use sqlx::Connection;
 use super::{Gate, Inner, Store, StoreError, checkpoint};
 use crate::domain::Clock;
 
+/// How long a statement waits for another process that writes to the same SQLite file.
+pub(super) const BUSY: Duration = Duration::from_secs(4);
+
 impl Store {
     /// Opens `sqlite://PATH` (created if absent, locked against a second process) or `postgres://...`. Does not migrate.
     pub async fn open(url: &str, clock: Clock) -> Result<Self, StoreError> {
@@ -77,7 +80,7 @@ impl Store {
                         .journal_mode(SqliteJournalMode::Wal)
                         .synchronous(SqliteSynchronous::Full)
                         .foreign_keys(true)
-                        .busy_timeout(Duration::from_secs(4));
+                        .busy_timeout(BUSY);
                     if checkpointed {
                         options.pragma("wal_autocheckpoint", checkpoint::MOST.to_string())
                     } else {
@@ -86,7 +89,7 @@ impl Store {
                 });
             options
         };
-        // One for deliveries, one for everybody else: whose turn it is the gate says.
+        // Whose turn it is the gate says; a second is there while the first is given back.
         let write = Database::connect(pool(2)).await?;
         let read = Database::connect(pool(4)).await?;
         let (known, lines, gate, log, latest) = Default::default();

@@ -45,6 +45,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("poem_openapi", &["api"]),
     ("sea_orm", &["store"]),
     ("sqlx", &["store"]),
+    ("rusqlite", &["store"]),
     ("octocrab", &["github"]),
     ("neo4rs", &["graph"]),
     ("prometheus", &["telemetry"]),

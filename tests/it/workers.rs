@@ -33,7 +33,7 @@ struct House {
 async fn house(story: impl AsyncFnOnce(&House)) {
     let database = Database::fresh().await;
     let store = database.store(&Clock::manual(noon())).await;
-    let house = House { inbox: Inbox::start(store.clone()), store };
+    let house = House { inbox: Inbox::start(store.clone()).unwrap(), store };
     story(&house).await;
     house.inbox.close().await;
     drop(house);

@@ -43,12 +43,18 @@ impl Bench {
         self.states.get(&repo("api"), PrNumber(number), fetch).await.unwrap()
     }
 
-    async fn learn(&self, number: i64, state: PrState, at: i64) {
-        self.states.learn(&repo("api"), PrNumber(number), state, stamp(at)).await;
+    fn learn(&self, number: i64, state: PrState, at: i64) {
+        self.states.learn(&repo("api"), PrNumber(number), state, stamp(at));
     }
 
     fn pass(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    /// How many entries there is room for, of those there are.
+    fn entries(&self) -> u64 {
+        self.states.entries.run_pending_tasks();
+        self.states.entries.entry_count()
     }
 
     fn calls(&self) -> usize {
@@ -79,7 +85,7 @@ async fn the_501st_entry_takes_the_place_of_the_least_recently_used_one() {
     }
     assert!(bench.ask(1, Merged, 0).await.cached, "touched: number 2 is now the oldest");
     bench.ask(501, Merged, 0).await;
-    assert_eq!(bench.states.entries.entry_count(), 500);
+    assert_eq!(bench.entries(), 500);
 
     let calls = bench.calls();
     for number in (3..=501).chain([1]) {
@@ -93,9 +99,9 @@ async fn the_501st_entry_takes_the_place_of_the_least_recently_used_one() {
 async fn what_deliveries_teach_takes_room_like_everything_else() {
     let bench = bench();
     for number in 1..=1_200 {
-        bench.learn(number, Open, 0).await;
+        bench.learn(number, Open, 0);
     }
-    assert_eq!(bench.states.entries.entry_count(), 500);
+    assert_eq!(bench.entries(), 500);
 }
 
 #[tokio::test]
@@ -178,12 +184,12 @@ async fn a_delivery_teaches_and_an_older_one_does_not() {
     let bench = bench();
     bench.ask(1, Open, 10).await;
     bench.pass(30);
-    bench.learn(1, Merged, 20).await;
+    bench.learn(1, Merged, 20);
     assert_eq!(bench.ask(1, Open, 10).await, Known { state: Merged, cached: true, expires_in: 300 });
 
-    bench.learn(1, Open, 15).await;
+    bench.learn(1, Open, 15);
     assert_eq!(bench.ask(1, Open, 10).await.state, Merged);
-    bench.learn(1, Closed, 20).await;
+    bench.learn(1, Closed, 20);
     assert_eq!(bench.ask(1, Open, 10).await.state, Merged, "of the same second, and merged is final");
     assert_eq!(bench.calls(), 1);
 }
@@ -191,8 +197,8 @@ async fn a_delivery_teaches_and_an_older_one_does_not() {
 #[tokio::test]
 async fn a_delivery_may_teach_what_nobody_asked_yet() {
     let bench = bench();
-    bench.learn(1, Closed, 20).await;
-    bench.learn(1, Open, 20).await;
+    bench.learn(1, Closed, 20);
+    bench.learn(1, Open, 20);
     assert_eq!(bench.ask(1, Merged, 0).await, Known { state: Open, cached: true, expires_in: 60 });
     assert_eq!(bench.calls(), 0);
 }
@@ -200,7 +206,7 @@ async fn a_delivery_may_teach_what_nobody_asked_yet() {
 /// Fetches `fetched`, and while GitHub's answer is under way a delivery teaches `taught`.
 async fn overtaken(bench: &Bench, fetched: (PrState, i64), taught: (PrState, i64)) -> PrState {
     let fetch = async {
-        bench.learn(1, taught.0, taught.1).await;
+        bench.learn(1, taught.0, taught.1);
         Ok::<_, ()>((fetched.0, stamp(fetched.1)))
     };
     bench.states.get(&repo("api"), PrNumber(1), fetch).await.unwrap().state
@@ -234,7 +240,7 @@ async fn an_answer_overtaken_while_an_old_entry_stood_is_dropped_too() {
 #[tokio::test]
 async fn once_an_entry_is_over_github_has_the_last_word() {
     let bench = bench();
-    bench.learn(1, Closed, 500).await;
+    bench.learn(1, Closed, 500);
     bench.pass(301);
     assert_eq!(bench.ask(1, Open, 400).await.state, Open);
 }
@@ -244,7 +250,7 @@ async fn an_old_delivery_does_not_revive_an_entry_that_is_over() {
     let bench = bench();
     bench.ask(1, Closed, 500).await;
     bench.pass(301);
-    bench.learn(1, Open, 400).await;
+    bench.learn(1, Open, 400);
     let known = bench.ask(1, Closed, 500).await;
     assert_eq!((known.state, known.cached), (Closed, false));
 }

@@ -1,131 +1,100 @@
-//! A group of deliveries into SQLite: one statement, which is one crossing to the thread that owns the connection.
+//! A group of deliveries into SQLite, on the thread of whoever asks.
 //!
-//! The ids are chosen here, so that the statement has nothing to return: this process is the only one that inserts (the
-//! file is locked), and should it not be, an id that is taken is noticed and the next free one looked up.
+//! Everything else reaches SQLite through a pool whose connections have a thread each, and so with a crossing there and one
+//! back for every statement. Between two flushes those took more time than everything that is done there, so the one who
+//! writes deliveries has a connection in its own hands.
 
-use std::sync::OnceLock;
+use std::{path::Path, sync::LazyLock};
 
-use sqlx::{
-    Arguments, Row as _, Sqlite,
-    error::BoxDynError,
-    pool::PoolConnection,
-    sqlite::{SqliteArguments, SqlitePool},
-};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
+use sea_orm::{DbErr, RuntimeErr};
 
-use super::{COLUMNS, GROUP, Packed, failed};
-use crate::store::{Lane, Store, StoreError, checkpoint};
+use super::{COLUMNS, Packed};
+use crate::store::{Lane, Store, StoreError, checkpoint, open::BUSY};
 
-/// In KiB: ids of deliveries come in no order, so the pages of their index are all in use.
-const CACHE: &str = "PRAGMA cache_size = -16384";
-
-/// The connection, and the next free id.
+/// The connection.
 #[derive(Default)]
-pub(super) struct Line(Option<(PoolConnection<Sqlite>, i64)>);
+pub(super) struct Line(Option<Connection>);
 
 impl Store {
-    /// The ids of those that are new; nothing for those that are known.
+    /// The ids of those that are new; nothing for those that are known. Keeps the thread until all are on disk.
     pub(super) async fn insert_sqlite(&self, rows: &[&Packed]) -> Result<Vec<Option<i64>>, StoreError> {
         let _turn = self.inner.gate.enter(Lane::Intake).await;
-        let pool = self.inner.write.get_sqlite_connection_pool();
-        let mut line = self.inner.lines.sqlite.lock().await;
-        let mut inserted = line.insert(pool, rows, self.now()).await;
-        // Once by somebody else, and once by a group that was given up and is on disk nevertheless.
-        for _ in 0..2 {
-            if inserted.as_ref().is_err_and(is_taken) {
-                inserted = line.insert(pool, rows, self.now()).await;
-            }
-        }
+        let Some(path) = &self.inner.path else { return Err(StoreError::Setup("no file".into())) };
+        let inserted = self.inner.lines.sqlite.lock().await.insert(path, rows, self.now());
         self.inner.log.grew(rows.iter().map(|row| checkpoint::delivery(row.size())).sum());
-        inserted.map_err(failed)
+        inserted.map_err(|error| StoreError::Database(DbErr::Exec(RuntimeErr::Internal(error.to_string()))))
     }
 }
 
 impl Line {
-    /// The connection is kept only when all went well: one that was given up half-way is nobody's.
-    async fn insert(&mut self, pool: &SqlitePool, rows: &[&Packed], now: i64) -> Result<Vec<Option<i64>>, sqlx::Error> {
-        let (mut connection, first) = match self.0.take() {
+    /// The connection is kept only when all went well.
+    fn insert(&mut self, path: &Path, rows: &[&Packed], now: i64) -> Result<Vec<Option<i64>>, rusqlite::Error> {
+        let mut connection = match self.0.take() {
             Some(open) => open,
-            None => {
-                let mut connection = pool.acquire().await?;
-                sqlx::query(CACHE).execute(&mut *connection).await?;
-                let next = next_id(&mut connection).await?;
-                (connection, next)
+            None => open(path)?,
+        };
+        let mut ids = Vec::with_capacity(rows.len());
+        let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        {
+            let mut insert = tx.prepare_cached(&INSERT)?;
+            for row in rows {
+                let new = insert.execute(params![
+                    row.installation,
+                    row.guid,
+                    row.event,
+                    row.action,
+                    row.repo_id,
+                    row.repo,
+                    row.number,
+                    row.head,
+                    row.event_at,
+                    row.reviews,
+                    row.status,
+                    row.due_by(now),
+                    row.received_at,
+                    row.finished_at,
+                    row.outcome,
+                    row.headers,
+                    row.payload,
+                ])?;
+                ids.push((new > 0).then(|| tx.last_insert_rowid()));
             }
-        };
-        let next = first + i64::try_from(rows.len()).unwrap_or(i64::MAX);
-        let values = arguments(first, rows, now).map_err(sqlx::Error::Encode)?;
-        let inserted = sqlx::query_with(insert(rows.len()), values).execute(&mut *connection).await?.rows_affected();
-        let ids = if inserted == rows.len() as u64 {
-            (first..next).map(Some).collect()
-        } else {
-            let sql = "SELECT id FROM deliveries WHERE id >= ?";
-            let new = sqlx::query(sql).bind(first).fetch_all(&mut *connection).await?;
-            let new = new.iter().map(|row| row.try_get(0)).collect::<Result<Vec<i64>, _>>()?;
-            (first..next).map(|id| new.contains(&id).then_some(id)).collect()
-        };
-        self.0 = Some((connection, next));
+        }
+        tx.commit()?;
+        self.0 = Some(connection);
         Ok(ids)
     }
 }
 
+/// SQLite's own cache is enough: with a larger one, each split of a page of an index costs a look at all of it.
+fn open(path: &Path) -> Result<Connection, rusqlite::Error> {
+    // As a URL, as everything else opens it: `%20` is a space.
+    let url = format!("file:{}", path.display());
+    let connection = Connection::open_with_flags(
+        url,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    connection.busy_timeout(BUSY)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "wal_autocheckpoint", checkpoint::MOST as i64)?;
+    Ok(connection)
+}
+
+static INSERT: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "INSERT INTO deliveries ({}, attempts, fence) VALUES (?{}, 0, 0) ON CONFLICT (installation_id, guid) DO NOTHING",
+        COLUMNS.join(", "),
+        ", ?".repeat(COLUMNS.len() - 1)
+    )
+});
+
 #[cfg(test)]
 impl Line {
     /// Tells the open connection something.
-    pub(super) async fn pragma(&mut self, pragma: &str) {
-        let (connection, _) = self.0.as_mut().expect("something was inserted");
-        sqlx::query(sqlx::AssertSqlSafe(pragma.to_owned())).execute(&mut **connection).await.expect("a pragma");
+    pub(super) fn pragma(&mut self, pragma: &str) {
+        let connection = self.0.as_mut().expect("something was inserted");
+        connection.query_row(pragma, [], |_| Ok(())).expect("a pragma");
     }
-}
-
-async fn next_id(connection: &mut PoolConnection<Sqlite>) -> Result<i64, sqlx::Error> {
-    let sql = "SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'deliveries'";
-    sqlx::query(sql).fetch_one(&mut **connection).await?.try_get(0)
-}
-
-/// Whether the ids were somebody else's: a delivery that is known is no error.
-fn is_taken(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some_and(|error| error.is_unique_violation())
-}
-
-fn arguments(first: i64, rows: &[&Packed], now: i64) -> Result<SqliteArguments, BoxDynError> {
-    let mut values = SqliteArguments::default();
-    values.reserve(rows.len() * (COLUMNS.len() + 1), 0);
-    for (id, row) in (first..).zip(rows) {
-        values.add(id)?;
-        values.add(row.installation)?;
-        values.add(row.guid.as_str())?;
-        values.add(row.event.as_str())?;
-        values.add(row.action.as_deref())?;
-        values.add(row.repo_id)?;
-        values.add(row.repo.as_deref())?;
-        values.add(row.number)?;
-        values.add(row.head.as_deref())?;
-        values.add(row.event_at)?;
-        values.add(row.reviews)?;
-        values.add(row.status)?;
-        values.add(row.due_by(now))?;
-        values.add(row.received_at)?;
-        values.add(row.finished_at)?;
-        values.add(row.outcome)?;
-        values.add(row.headers.as_str())?;
-        values.add(row.payload.as_slice())?;
-    }
-    Ok(values)
-}
-
-/// The statement that inserts up to `rows` deliveries, unless they are known. There is one for each power of two, so that
-/// few are prepared and kept; what is not bound is null, and rows without an id are none.
-fn insert(rows: usize) -> &'static str {
-    const SIZES: usize = GROUP.ilog2() as usize + 1;
-    static TEXTS: [OnceLock<String>; SIZES] = [const { OnceLock::new() }; SIZES];
-    let size = rows.next_power_of_two();
-    TEXTS[size.ilog2() as usize].get_or_init(|| {
-        let row = format!("(?{}, 0, 0)", ", ?".repeat(COLUMNS.len()));
-        format!(
-            "INSERT INTO deliveries (id, {}, attempts, fence) SELECT * FROM (VALUES {}) WHERE column1 IS NOT NULL \
-             ON CONFLICT (installation_id, guid) DO NOTHING",
-            COLUMNS.join(", "),
-            vec![row; size].join(", ")
-        )
-    })
 }

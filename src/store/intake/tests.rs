@@ -65,10 +65,21 @@ async fn ids_that_somebody_else_took_are_left_to_them() {
 }
 
 #[tokio::test]
+async fn deliveries_go_to_the_file_that_the_url_means() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}/with%20a%20space.db", folder.path().display());
+    let store = Store::open(&url, Clock::system()).await.unwrap();
+    store.migrate().await.unwrap();
+    let accepted = store.accept(&[delivery(1)]).await.unwrap();
+    assert_eq!(payload(&store, accepted[0]).await, b"1");
+    assert!(folder.path().join("with a space.db").exists());
+}
+
+#[tokio::test]
 async fn on_a_full_disk_nothing_is_accepted_and_all_is_as_before_when_there_is_room() {
     let t = Fixture::new().await;
     t.store.accept(&[delivery(0)]).await.unwrap();
-    t.store.inner.lines.sqlite.lock().await.pragma("PRAGMA max_page_count = 1").await;
+    t.store.inner.lines.sqlite.lock().await.pragma("PRAGMA max_page_count = 1");
     let mut batch: Vec<_> = (1..50).map(delivery).collect();
     for (at, delivery) in batch.iter_mut().enumerate() {
         // Nothing in it repeats, so it stays as large as it is.
