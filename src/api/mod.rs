@@ -165,6 +165,12 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_short_way_leads_where_the_documented_one_does() {
+        let path = docs::paths().find(RECEIVER).map(|path| path.pattern().to_owned());
+        assert_eq!(path.as_deref(), Some(RECEIVER));
+    }
+
     #[tokio::test]
     async fn the_dashboard_runs_its_own_script_and_asks_nobody_but_us() {
         let page = TestClient::new(routes()).get("/dashboard").send().await;
