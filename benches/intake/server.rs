@@ -92,6 +92,7 @@ impl Database {
             let batch: Vec<_> = (from..rows.min(from + 256)).map(|_| delivery(&load::guid())).collect();
             store.accept(&batch).await?;
         }
+        while !store.index_deliveries().await? {}
         Ok(())
     }
 

@@ -273,7 +273,15 @@ impl Database {
             self.execute(&copy(stride, from, to)).await?;
         }
         match self {
-            Self::Sqlite(_) => self.execute("PRAGMA wal_checkpoint(TRUNCATE)").await,
+            Self::Sqlite(_) => {
+                self.execute(
+                    "INSERT OR REPLACE INTO delivery_guids SELECT unhex(guid, '-'), installation_id, id FROM deliveries \
+                     ORDER BY 1, 2",
+                )
+                .await?;
+                self.execute("UPDATE delivery_guids_until SET id = (SELECT MAX(id) FROM deliveries)").await?;
+                self.execute("PRAGMA wal_checkpoint(TRUNCATE)").await
+            }
             Self::Postgres(_) => {
                 for table in ["deliveries", "attempts", "effects", "reviews"] {
                     let next = format!(

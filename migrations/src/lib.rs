@@ -21,6 +21,7 @@ mod m0002_knowledge;
 mod m0003_catch_up;
 mod m0004_account;
 mod m0005_told;
+mod m0006_guids;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -34,6 +35,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_catch_up::CatchUp),
             Box::new(m0004_account::Account),
             Box::new(m0005_told::Told),
+            Box::new(m0006_guids::Guids),
         ]
     }
 }

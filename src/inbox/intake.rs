@@ -8,6 +8,7 @@ use std::{
     io,
     sync::{Arc, Mutex},
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use tokio::{
@@ -18,7 +19,7 @@ use tokio::{
 use super::{IntakeError, STORE_DEADLINE};
 use crate::store::{
     Store,
-    intake::{Accepted, Packed},
+    intake::{Accepted, Prepared},
 };
 
 /// Deliveries that may wait for the writer; beyond that callers wait to hand theirs in, within their deadline.
@@ -30,8 +31,11 @@ const GROUP: usize = 256;
 /// Payload bytes in one transaction, at most (a single larger delivery goes alone).
 const GROUP_BYTES: usize = 32 * 1024 * 1024;
 
+/// When nothing has come for so long, there is time for other things.
+const QUIET: Duration = Duration::from_secs(1);
+
 struct Waiting {
-    delivery: Packed,
+    delivery: Prepared,
     answer: oneshot::Sender<Result<Accepted, IntakeError>>,
 }
 
@@ -50,7 +54,7 @@ impl Intake {
         Ok(Self { queue: Arc::new(Mutex::new(Some(sender))), writer: Arc::new(Mutex::new(Some(writer))) })
     }
 
-    pub(super) async fn accept(&self, delivery: Packed) -> Result<Accepted, IntakeError> {
+    pub(super) async fn accept(&self, delivery: Prepared) -> Result<Accepted, IntakeError> {
         let queue = lock(&self.queue).clone().ok_or(IntakeError::Closed)?;
         let (answer, answered) = oneshot::channel();
         queue.send(Waiting { delivery, answer }).await.map_err(|_| IntakeError::Closed)?;
@@ -76,7 +80,7 @@ async fn write(store: Store, mut queue: mpsc::Receiver<Waiting>) {
     let mut next = None;
     while let Some(first) = match next.take() {
         Some(waiting) => Some(waiting),
-        None => queue.recv().await,
+        None => first(&store, &mut queue).await,
     } {
         let mut bytes = first.delivery.size();
         let mut deliveries = vec![first.delivery];
@@ -93,7 +97,7 @@ async fn write(store: Store, mut queue: mpsc::Receiver<Waiting>) {
         }
         // Whoever waits for these has given up by then; what hangs must not hold up those who come later. (A disk that hangs
         // under SQLite does: there is nothing to be stored on.)
-        let accepted = tokio::time::timeout(STORE_DEADLINE, store.accept_packed(&deliveries)).await;
+        let accepted = tokio::time::timeout(STORE_DEADLINE, store.accept_prepared(deliveries)).await;
         match accepted.map_err(|_| IntakeError::Slow).and_then(|accepted| Ok(accepted.map_err(Arc::new)?)) {
             Ok(accepted) => {
                 for (answer, accepted) in answers.into_iter().zip(accepted) {
@@ -101,13 +105,31 @@ async fn write(store: Store, mut queue: mpsc::Receiver<Waiting>) {
                 }
             }
             Err(error) => {
-                tracing::error!(%error, deliveries = deliveries.len(), "deliveries could not be stored");
+                tracing::error!(%error, deliveries = answers.len(), "deliveries could not be stored");
                 for answer in answers {
                     let _ = answer.send(Err(error.clone()));
                 }
             }
         }
     }
+}
+
+/// Waits for the next. When none comes for a while, the store may do what it has put off.
+async fn first(store: &Store, queue: &mut mpsc::Receiver<Waiting>) -> Option<Waiting> {
+    if let Ok(first) = tokio::time::timeout(QUIET, queue.recv()).await {
+        return first;
+    }
+    while queue.is_empty() {
+        match tokio::time::timeout(STORE_DEADLINE, store.index_deliveries()).await {
+            Ok(Ok(false)) => {}
+            Ok(Ok(true)) | Err(_) => break,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the index of GUIDs was not brought up to date, it is tried again later");
+                break;
+            }
+        }
+    }
+    queue.recv().await
 }
 
 #[cfg(test)]

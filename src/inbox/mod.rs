@@ -55,10 +55,10 @@ impl Inbox {
 
     /// Puts a delivery on disk and says what became of it, after the commit.
     pub async fn accept(&self, delivery: NewDelivery) -> Result<Accepted, IntakeError> {
-        // Here, where many do it at once, and not where one writes for all.
-        let packed = self.store.pack(delivery).map_err(Arc::new)?;
-        let accepted =
-            tokio::time::timeout(STORE_DEADLINE, self.intake.accept(packed)).await.map_err(|_| IntakeError::Slow)??;
+        let prepared = self.store.prepare(delivery).map_err(Arc::new)?;
+        let accepted = tokio::time::timeout(STORE_DEADLINE, self.intake.accept(prepared))
+            .await
+            .map_err(|_| IntakeError::Slow)??;
         self.wake();
         Ok(accepted)
     }

@@ -21,12 +21,12 @@ const PIECES: u64 = 8;
 /// Pages in the log at which a commit does it after all: 64 MiB, should the task not.
 pub(super) const MOST: u64 = 2 * PIECES * PIECE;
 
-/// Pages a transaction writes, about, that is no delivery.
+/// Pages a transaction writes, about.
 pub(super) const TRANSACTION: u64 = 8;
 
-/// Pages a delivery writes, about, whose payload is `bytes` long on disk.
+/// Pages a delivery adds to that, about, whose payload is `bytes` long on disk.
 pub(super) fn delivery(bytes: usize) -> u64 {
-    3 + bytes as u64 / 4096
+    1 + bytes as u64 / 4096
 }
 
 /// How much came into the log.

@@ -237,7 +237,7 @@ impl Store {
             query = query.filter(Column::Event.eq(event));
         }
         if let Some(guid) = &filter.guid {
-            query = query.filter(Column::Guid.eq(guid.to_lowercase()));
+            query = query.filter(self.has_guid(&guid.to_lowercase()));
         }
         if let Some(number) = filter.pr {
             query = query.filter(Column::PrNumber.eq(number));

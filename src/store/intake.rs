@@ -1,12 +1,12 @@
 //! Deliveries on their way to disk.
 //!
-//! A group is one statement and one flush, on a connection that does nothing else: when [`Store::accept`] returns,
-//! everything it answered for is on disk. Nothing is ever left half written, not even by a caller who stops waiting,
-//! because a statement outside a transaction is one.
+//! A group is one transaction and one flush, on a connection that does nothing else: when [`Store::accept`] returns,
+//! everything it answered for is on disk. Nothing is ever left half written, not even by a caller who stops waiting: on
+//! PostgreSQL the transaction is a single statement, and on SQLite nothing interrupts it.
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, RuntimeErr, Value};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, RuntimeErr};
 
 use super::{
     Lane, Store, StoreError, WriteTx,
@@ -16,6 +16,7 @@ use super::{
 };
 use crate::domain::{CommitSha, DeliveryId, Guid, InstallationId, PrNumber, RepoRef, event::IgnoreReason};
 
+mod guids;
 mod pack;
 mod postgres;
 mod sqlite;
@@ -64,6 +65,14 @@ pub enum Accepted {
     Duplicate(DeliveryId),
 }
 
+/// What became of a row.
+enum Inserted {
+    /// It was inserted.
+    New(DeliveryId),
+    /// It is there already: this one, where that was seen.
+    Known(Option<DeliveryId>),
+}
+
 /// Deliveries in one statement, at most: a power of two.
 const GROUP: usize = 256;
 
@@ -75,34 +84,40 @@ pub(super) struct Lines {
 }
 
 impl Store {
-    /// Makes a delivery ready to be put on disk: whatever takes time and needs nobody else. Its bytes are compressed, in
-    /// about 10 us for each 24 KB.
-    pub fn pack(&self, delivery: NewDelivery) -> Result<Packed, StoreError> {
-        Packed::of(delivery, self.now())
+    /// Makes a delivery ready to be put on disk.
+    pub fn prepare(&self, delivery: NewDelivery) -> Result<Prepared, StoreError> {
+        Prepared::of(delivery, self.now())
     }
 
-    /// Packs a batch of deliveries and puts it on disk, as [`Store::accept_packed`].
+    /// Prepares a batch of deliveries and puts it on disk, as [`Store::accept_prepared`].
     pub async fn accept(&self, batch: &[NewDelivery]) -> Result<Vec<Accepted>, StoreError> {
-        let packed = batch.iter().map(|delivery| self.pack(delivery.clone())).collect::<Result<Vec<_>, _>>()?;
-        self.accept_packed(&packed).await
+        let prepared = batch.iter().map(|delivery| self.prepare(delivery.clone())).collect::<Result<Vec<_>, _>>()?;
+        self.accept_prepared(prepared).await
     }
 
     /// Puts a batch of deliveries on disk; the answers are in the order of the batch and hold once this returns. The same
     /// delivery may stand in the batch several times. After an error some of the batch may be on disk nevertheless. On SQLite
     /// the thread is kept meanwhile.
-    pub async fn accept_packed(&self, rows: &[Packed]) -> Result<Vec<Accepted>, StoreError> {
+    pub async fn accept_prepared(&self, mut rows: Vec<Prepared>) -> Result<Vec<Accepted>, StoreError> {
+        for row in &mut rows {
+            row.pack()?;
+        }
         let mut answers = vec![None; rows.len()];
         let mut open: Vec<_> = rows.iter().zip(&mut answers).collect();
         // A delivery that is known may be pruned before it is looked up, and is then new after all.
         for _ in 0..3 {
+            let mut known = Vec::new();
             for group in open.chunks_mut(GROUP) {
                 let rows: Vec<_> = group.iter().map(|(row, _)| *row).collect();
-                let ids = match self.backend() {
+                let inserted = match self.backend() {
                     DbBackend::Postgres => self.insert_postgres(&rows).await?,
                     _ => self.insert_sqlite(&rows).await?,
                 };
-                for ((_, answer), id) in group.iter_mut().zip(ids) {
-                    **answer = id.map(|id| Accepted::New(DeliveryId(id)));
+                for ((_, answer), inserted) in group.iter_mut().zip(inserted) {
+                    match inserted {
+                        Inserted::New(id) => **answer = Some(Accepted::New(id)),
+                        Inserted::Known(id) => known.push(id),
+                    }
                 }
             }
             open.retain(|(_, answer)| answer.is_none());
@@ -110,8 +125,8 @@ impl Store {
                 break;
             }
             let tx = self.begin(Lane::Intake).await?;
-            for (row, answer) in &mut open {
-                **answer = self.accept_again(&tx, row).await?;
+            for ((row, answer), id) in open.iter_mut().zip(known) {
+                **answer = self.accept_again(&tx, row, id).await?;
             }
             tx.commit().await?;
             open.retain(|(_, answer)| answer.is_none());
@@ -120,13 +135,31 @@ impl Store {
         answers.ok_or_else(|| StoreError::Corrupt("a delivery is neither new nor known".into()))
     }
 
-    /// Answers for a delivery whose row exists; nothing if it does not.
-    async fn accept_again(&self, tx: &WriteTx, row: &Packed) -> Result<Option<Accepted>, StoreError> {
+    /// Takes into the index what storing deliveries put off, or some of it; for when there is time. Whether all is done.
+    pub async fn index_deliveries(&self) -> Result<bool, StoreError> {
+        match self.backend() {
+            DbBackend::Postgres => Ok(true),
+            _ => self.index_sqlite().await,
+        }
+    }
+
+    /// Answers for a delivery whose row exists, as this one if that is known; nothing if it does not.
+    async fn accept_again(
+        &self,
+        tx: &WriteTx,
+        row: &Prepared,
+        id: Option<DeliveryId>,
+    ) -> Result<Option<Accepted>, StoreError> {
         let now = row.received_at;
         let lock = self.locking();
-        let sql = format!("SELECT id, status FROM deliveries WHERE installation_id = $1 AND guid = $2 {lock}");
-        let values: [Value; 2] = [row.installation.into(), row.guid.as_str().into()];
-        let Some(known) = tx.query_one_raw(self.sql(&sql, values)).await? else { return Ok(None) };
+        let select = match id {
+            Some(id) => self.sql("SELECT id, status FROM deliveries WHERE id = $1", [id.0.into()]),
+            None => {
+                let sql = format!("SELECT id, status FROM deliveries WHERE installation_id = $1 AND guid = $2 {lock}");
+                self.sql(&sql, [row.installation.into(), row.guid.as_str().into()])
+            }
+        };
+        let Some(known) = tx.query_one_raw(select).await? else { return Ok(None) };
         let id: i64 = known.try_get("", "id")?;
         let status: String = known.try_get("", "status")?;
         Ok(Some(match Status::parse(&status) {
@@ -144,7 +177,11 @@ impl Store {
     }
 }
 
-/// What [`Packed`] fills, in its order.
+/// Payloads up to this size, in bytes, are compressed where a group is written: each takes about 10 us, and the fewer
+/// interruptions are worth more. What is larger would hold up all others.
+const SMALL: usize = 64 * 1024;
+
+/// What [`Prepared`] fills, in its order.
 const COLUMNS: [&str; 17] = [
     "installation_id",
     "guid",
@@ -167,7 +204,7 @@ const COLUMNS: [&str; 17] = [
 
 /// A new delivery as its row is written.
 #[derive(Debug)]
-pub struct Packed {
+pub struct Prepared {
     installation: i64,
     guid: String,
     event: String,
@@ -184,10 +221,16 @@ pub struct Packed {
     finished_at: Option<i64>,
     outcome: Option<&'static str>,
     headers: String,
-    payload: Vec<u8>,
+    payload: Payload,
 }
 
-impl Packed {
+#[derive(Debug)]
+enum Payload {
+    Raw(Bytes),
+    Packed(Vec<u8>),
+}
+
+impl Prepared {
     fn of(delivery: NewDelivery, now: i64) -> Result<Self, StoreError> {
         let done = delivery.ignored.is_some();
         Ok(Self {
@@ -207,8 +250,26 @@ impl Packed {
             finished_at: done.then_some(now),
             outcome: delivery.ignored.map(|reason| reason.code()),
             headers: delivery.headers.to_string(),
-            payload: pack(&delivery.payload)?,
+            payload: match delivery.payload {
+                small if small.len() <= SMALL => Payload::Raw(small),
+                large => Payload::Packed(pack(&large)?),
+            },
         })
+    }
+
+    fn pack(&mut self) -> Result<(), StoreError> {
+        if let Payload::Raw(raw) = &self.payload {
+            self.payload = Payload::Packed(pack(raw)?);
+        }
+        Ok(())
+    }
+
+    /// As it is written.
+    fn payload(&self) -> &[u8] {
+        match &self.payload {
+            Payload::Raw(payload) => payload,
+            Payload::Packed(payload) => payload,
+        }
     }
 
     /// When it is due, if at all: now, even if it is written after the clock was set back.
@@ -216,9 +277,9 @@ impl Packed {
         self.due_at.map(|due_at| due_at.min(now))
     }
 
-    /// How much it brings to disk, in bytes, about.
+    /// How large its payload is now, in bytes.
     pub fn size(&self) -> usize {
-        self.payload.len()
+        self.payload().len()
     }
 }
 

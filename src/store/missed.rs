@@ -40,8 +40,9 @@ impl Store {
     ) -> Result<Vec<Recorded>, StoreError> {
         let mut known = BTreeSet::new();
         for chunk in recorded.chunks(AT_A_TIME) {
-            let places = (2..chunk.len() + 2).map(|n| format!("${n}")).collect::<Vec<_>>().join(",");
-            let sql = format!("SELECT guid FROM deliveries WHERE installation_id = $1 AND guid IN ({places})");
+            let guids: Vec<_> = (2..chunk.len() + 2).map(|n| format!("${n}")).collect();
+            let one_of = self.one_of(&guids);
+            let sql = format!("SELECT guid FROM deliveries WHERE installation_id = $1 AND {one_of}");
             let values = std::iter::once(Value::from(id.0));
             let values = values.chain(chunk.iter().map(|recorded| recorded.guid.as_str().into()));
             for row in self.read().query_all_raw(self.sql(&sql, values)).await? {
@@ -69,9 +70,9 @@ impl Store {
                 [id.0.into(), missed.guid.as_str().into(), missed.github_id.into(), micros(missed.delivered_at).into()];
             tx.execute_raw(self.sql(sql, values)).await?;
         }
-        let sql = "DELETE FROM missed WHERE installation_id = $1 AND (delivered_at < $2 OR EXISTS (SELECT 1 FROM \
-                   deliveries d WHERE d.installation_id = missed.installation_id AND d.guid = missed.guid))";
-        tx.execute_raw(self.sql(sql, [id.0.into(), micros(forgotten).into()])).await?;
+        let arrived = self.arrived();
+        let sql = format!("DELETE FROM missed AS m WHERE installation_id = $1 AND (delivered_at < $2 OR {arrived})");
+        tx.execute_raw(self.sql(&sql, [id.0.into(), micros(forgotten).into()])).await?;
         let sql = "UPDATE installations SET record_until = $2 WHERE id = $1";
         tx.execute_raw(self.sql(sql, [id.0.into(), micros(until).into()])).await?;
         tx.commit().await
@@ -84,9 +85,10 @@ impl Store {
         before: DateTime<Utc>,
         limit: u64,
     ) -> Result<Vec<Recorded>, StoreError> {
+        let arrived = self.arrived();
         let sql = format!(
             "SELECT guid, github_id, delivered_at FROM missed m WHERE installation_id = $1 AND asked < {ASKED_AT_MOST} \
-             AND (asked_at IS NULL OR asked_at <= $2) AND {MISSING} ORDER BY delivered_at DESC, github_id DESC LIMIT $3"
+             AND (asked_at IS NULL OR asked_at <= $2) AND NOT {arrived} ORDER BY delivered_at DESC, github_id DESC LIMIT $3"
         );
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let values: [Value; 3] = [id.0.into(), micros(before).into(), limit.into()];
@@ -131,8 +133,9 @@ impl Store {
 
     /// Whether GitHub has been asked for something that has not come, or is still to be.
     pub async fn waits_for_missed(&self, id: InstallationId) -> Result<bool, StoreError> {
+        let arrived = self.arrived();
         let sql = format!(
-            "SELECT 1 AS one FROM missed m WHERE installation_id = $1 AND asked <= {ASKED_AT_MOST} AND {MISSING} LIMIT 1"
+            "SELECT 1 AS one FROM missed m WHERE installation_id = $1 AND asked <= {ASKED_AT_MOST} AND NOT {arrived} LIMIT 1"
         );
         Ok(self.read().query_one_raw(self.sql(&sql, [id.0.into()])).await?.is_some())
     }
@@ -143,9 +146,10 @@ impl Store {
         id: InstallationId,
         before: DateTime<Utc>,
     ) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let arrived = self.arrived();
         let sql = format!(
             "SELECT MIN(delivered_at) AS oldest FROM missed m WHERE installation_id = $1 AND asked = {ASKED_AT_MOST} \
-             AND asked_at <= $2 AND {MISSING}"
+             AND asked_at <= $2 AND NOT {arrived}"
         );
         let row = self.read().query_one_raw(self.sql(&sql, [id.0.into(), micros(before).into()])).await?;
         Ok(row.map(|row| row.try_get::<Option<i64>>("", "oldest")).transpose()?.flatten().map(time))
@@ -169,7 +173,3 @@ impl Store {
         tx.commit().await
     }
 }
-
-/// That a row `m` of `missed` has not arrived since.
-const MISSING: &str = "NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.installation_id = m.installation_id \
-                       AND d.guid = m.guid)";

@@ -4,16 +4,19 @@ use std::{collections::HashMap, sync::LazyLock};
 
 use sqlx::{Connection, PgPool, Postgres, Row as _, pool::PoolConnection};
 
-use super::{COLUMNS, Packed, failed};
-use crate::store::{Store, StoreError};
+use super::{COLUMNS, Inserted, Prepared, failed};
+use crate::{
+    domain::DeliveryId,
+    store::{Store, StoreError},
+};
 
 /// The connection.
 #[derive(Default)]
 pub(super) struct Line(Option<PoolConnection<Postgres>>);
 
 impl Store {
-    /// The ids of those that are new; nothing for those that are known.
-    pub(super) async fn insert_postgres(&self, rows: &[&Packed]) -> Result<Vec<Option<i64>>, StoreError> {
+    /// What became of each.
+    pub(super) async fn insert_postgres(&self, rows: &[&Prepared]) -> Result<Vec<Inserted>, StoreError> {
         let pool = self.inner.write.get_postgres_connection_pool();
         let mut line = self.inner.lines.postgres.lock().await;
         let was_open = line.0.is_some();
@@ -28,7 +31,7 @@ impl Store {
 
 impl Line {
     /// The connection is kept only when all went well: one that was given up half-way is nobody's.
-    async fn insert(&mut self, pool: &PgPool, rows: &[&Packed], now: i64) -> Result<Vec<Option<i64>>, sqlx::Error> {
+    async fn insert(&mut self, pool: &PgPool, rows: &[&Prepared], now: i64) -> Result<Vec<Inserted>, sqlx::Error> {
         let mut connection = match self.0.take() {
             Some(open) => open,
             None => living(pool).await?,
@@ -50,7 +53,7 @@ impl Line {
             .bind(all(rows, |row| row.finished_at))
             .bind(all(rows, |row| row.outcome))
             .bind(all(rows, |row| row.headers.as_str()))
-            .bind(all(rows, |row| row.payload.as_slice()))
+            .bind(all(rows, |row| row.payload()))
             .fetch_all(&mut *connection)
             .await?;
         let mut ids = HashMap::with_capacity(inserted.len());
@@ -60,7 +63,13 @@ impl Line {
         }
         self.0 = Some(connection);
         // Taken out, because of a delivery that stands in the group twice only one is new.
-        Ok(rows.iter().map(|row| ids.remove(&(row.installation, row.guid.as_str()))).collect())
+        Ok(rows
+            .iter()
+            .map(|row| match ids.remove(&(row.installation, row.guid.as_str())) {
+                Some(id) => Inserted::New(DeliveryId(id)),
+                None => Inserted::Known(None),
+            })
+            .collect())
     }
 }
 
@@ -75,7 +84,7 @@ async fn living(pool: &PgPool) -> Result<PoolConnection<Postgres>, sqlx::Error> 
     }
 }
 
-fn all<'a, T>(rows: &[&'a Packed], field: impl Fn(&'a Packed) -> T) -> Vec<T> {
+fn all<'a, T>(rows: &[&'a Prepared], field: impl Fn(&'a Prepared) -> T) -> Vec<T> {
     rows.iter().map(|row| field(row)).collect()
 }
 
