@@ -6,6 +6,7 @@
 
 use std::{
     io,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex},
     thread::{self, JoinHandle},
     time::Duration,
@@ -47,10 +48,10 @@ pub(super) struct Intake {
 
 impl Intake {
     pub(super) fn start(store: Store) -> io::Result<Self> {
-        let (sender, receiver) = mpsc::channel(WAITING);
+        let (sender, mut receiver) = mpsc::channel(WAITING);
         let runtime = Handle::current();
-        let writer =
-            thread::Builder::new().name("intake".into()).spawn(move || runtime.block_on(write(store, receiver)))?;
+        let write = move || runtime.block_on(write(&store, &mut receiver));
+        let writer = thread::Builder::new().name("intake".into()).spawn(move || to_the_end(write))?;
         Ok(Self { queue: Arc::new(Mutex::new(Some(sender))), writer: Arc::new(Mutex::new(Some(writer))) })
     }
 
@@ -75,12 +76,19 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
+/// Does it again if it panics: whoever waited for it is told, and those who come later are served.
+fn to_the_end(mut work: impl FnMut()) {
+    while catch_unwind(AssertUnwindSafe(&mut work)).is_err() {
+        tracing::error!("storing deliveries panicked, the next are stored nevertheless");
+    }
+}
+
 /// Writes until nobody can hand anything in any more.
-async fn write(store: Store, mut queue: mpsc::Receiver<Waiting>) {
+async fn write(store: &Store, queue: &mut mpsc::Receiver<Waiting>) {
     let mut next = None;
     while let Some(first) = match next.take() {
         Some(waiting) => Some(waiting),
-        None => first(&store, &mut queue).await,
+        None => first(store, queue).await,
     } {
         let mut bytes = first.delivery.size();
         let mut deliveries = vec![first.delivery];
@@ -147,6 +155,16 @@ mod tests {
     };
 
     use super::*;
+
+    #[test]
+    fn a_panic_while_storing_is_not_the_end_of_storing() {
+        let mut groups = 0;
+        to_the_end(|| {
+            groups += 1;
+            assert_ne!(groups, 1, "as it may happen");
+        });
+        assert_eq!(groups, 2);
+    }
 
     #[tokio::test]
     async fn more_than_there_is_room_for_while_the_database_hangs_is_told_so_in_time() {
