@@ -75,8 +75,9 @@ impl House {
         Ok(Self { binary, folder, url, server, settings, workers })
     }
 
-    /// Starts one process, and waits until it answers if it answers HTTP at all.
+    /// Starts one process, and waits until it is ready. One that only works listens elsewhere: there may be several.
     pub async fn start(&self, role: Role, port: u16) -> Result<Nectr> {
+        let own = if role == Role::Works { free_port()? } else { port };
         let log = self.folder.path().join("log");
         let mut command = Command::new(&self.binary);
         command
@@ -84,16 +85,14 @@ impl House {
             .current_dir(self.folder.path())
             .env_clear()
             .envs(self.settings.iter().map(|(name, value)| (name, value)))
-            .env("PORT", port.to_string())
+            .env("PORT", own.to_string())
             .env("BACKEND_URL", format!("http://127.0.0.1:{port}"))
             .env("WORKERS", if role == Role::Accepts { "0".to_owned() } else { self.workers.to_string() })
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::options().create(true).append(true).open(&log)?);
-        let mut nectr = Nectr { child: command.spawn()?, url: format!("http://127.0.0.1:{port}") };
-        if role != Role::Works {
-            nectr.is_ready().await.with_context(|| format!("nectr did not start:\n{}", self.last_words()))?;
-        }
+        let mut nectr = Nectr { child: command.spawn()?, url: format!("http://127.0.0.1:{own}") };
+        nectr.is_ready().await.with_context(|| format!("nectr did not start:\n{}", self.last_words()))?;
         Ok(nectr)
     }
 
