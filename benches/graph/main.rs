@@ -166,7 +166,7 @@ async fn intake(files: usize) -> anyhow::Result<()> {
     store.migrate().await?;
     let graph = Database::new(store.clone());
     graph.prepare().await?;
-    let inbox = Inbox::start(store).expect("a thread to write with");
+    let inbox = Inbox::start(store)?;
     accept(&inbox, Duration::from_secs(2)).await?;
     for round in 0..3 {
         let mut alone = accept(&inbox, Duration::from_secs(5)).await?;

@@ -20,20 +20,18 @@ use tokio::{
 use super::{IntakeError, STORE_DEADLINE};
 use crate::store::{
     Store,
-    intake::{Accepted, Prepared},
+    intake::{Accepted, GROUP, Prepared},
 };
 
 /// Deliveries that may wait for the writer; beyond that callers wait to hand theirs in, within their deadline.
 const WAITING: usize = 1024;
 
-/// Deliveries in one transaction, at most.
-const GROUP: usize = 256;
-
 /// Payload bytes in one transaction, at most (a single larger delivery goes alone).
 const GROUP_BYTES: usize = 32 * 1024 * 1024;
 
-/// When nothing has come for so long, there is time for other things.
-const QUIET: Duration = Duration::from_secs(1);
+/// When nothing has come for so long, there is time for other things. Short, so that even where many deliveries come every
+/// second little is ever put off for long.
+const QUIET: Duration = Duration::from_millis(50);
 
 struct Waiting {
     delivery: Prepared,

@@ -73,8 +73,8 @@ enum Inserted {
     Known(Option<DeliveryId>),
 }
 
-/// Deliveries in one statement, at most: a power of two.
-const GROUP: usize = 256;
+/// Deliveries in one transaction, at most.
+pub const GROUP: usize = 256;
 
 /// The connections that only deliveries are written through, opened when the first arrives.
 #[derive(Default)]

@@ -29,7 +29,7 @@ pub(super) const KNOWN: &str = "SELECT id FROM deliveries WHERE id = COALESCE(?3
                                 WHERE guid = ?1 AND installation_id = ?2))";
 
 /// GUID, and whose connection.
-type Key = (u128, i64);
+pub(super) type Key = (u128, i64);
 
 /// The deliveries of which it is not sure that the index has them, and how far it has come.
 pub(super) struct Guids {
@@ -65,15 +65,14 @@ impl Guids {
     }
 
     /// The delivery that is known, if it is; `known` is [`KNOWN`].
-    pub(super) fn find(&self, known: &mut Statement<'_>, row: &Prepared) -> rusqlite::Result<Option<i64>> {
-        let key @ (guid, installation) = key(row);
-        let latest = self.latest.get(&key);
-        known.query_row(params![guid.to_be_bytes(), installation, latest], |row| row.get(0)).optional()
+    pub(super) fn find(&self, known: &mut Statement<'_>, key: Key) -> rusqlite::Result<Option<i64>> {
+        let (guid, installation) = key;
+        known.query_row(params![guid.to_be_bytes(), installation, self.latest.get(&key)], |row| row.get(0)).optional()
     }
 
     /// A delivery that was just inserted.
-    pub(super) fn add(&mut self, row: &Prepared, id: i64) {
-        self.latest.insert(key(row), id);
+    pub(super) fn add(&mut self, key: Key, id: i64) {
+        self.latest.insert(key, id);
         self.newest = id;
     }
 
@@ -148,7 +147,8 @@ impl Store {
     }
 }
 
-fn key(row: &Prepared) -> Key {
+/// What a delivery is known by.
+pub(super) fn key(row: &Prepared) -> Key {
     (number(&row.guid), row.installation)
 }
 

@@ -11,7 +11,7 @@ use sea_orm::{DbErr, RuntimeErr};
 
 use super::{
     COLUMNS, Inserted, Prepared,
-    guids::{Guids, KNOWN, STRETCH},
+    guids::{Guids, KNOWN, STRETCH, key},
 };
 use crate::{
     domain::DeliveryId,
@@ -30,12 +30,13 @@ impl Store {
             let mut inserted = Vec::with_capacity(rows.len());
             let (mut known, mut insert) = (connection.prepare_cached(KNOWN)?, connection.prepare_cached(&INSERT)?);
             for row in rows {
-                inserted.push(match guids.find(&mut known, row)? {
+                let key = key(row);
+                inserted.push(match guids.find(&mut known, key)? {
                     Some(id) => Inserted::Known(Some(DeliveryId(id))),
                     None => {
                         row.insert(&mut insert, now)?;
                         let id = connection.last_insert_rowid();
-                        guids.add(row, id);
+                        guids.add(key, id);
                         Inserted::New(DeliveryId(id))
                     }
                 });
