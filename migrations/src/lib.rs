@@ -22,6 +22,7 @@ mod m0003_catch_up;
 mod m0004_account;
 mod m0005_told;
 mod m0006_guids;
+mod m0007_inline;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -36,6 +37,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_account::Account),
             Box::new(m0005_told::Told),
             Box::new(m0006_guids::Guids),
+            Box::new(m0007_inline::Inline),
         ]
     }
 }

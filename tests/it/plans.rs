@@ -1,6 +1,10 @@
-//! How the databases find what is asked for again and again, however much is stored and however much waits.
+//! How the databases find what is asked for again and again, however much is stored and however much waits; and where it lies.
 
-use nectr::{domain::Clock, store::Store};
+use bytes::Bytes;
+use nectr::{
+    domain::Clock,
+    store::{Store, intake::NewDelivery},
+};
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 
 use crate::support::{
@@ -44,5 +48,35 @@ async fn a_claim_sorts_nothing_even_for_a_database_that_has_only_ever_seen_the_q
 
     drop(store);
     beside.close().await.unwrap();
+    database.remove().await;
+}
+
+/// (SQLite has no other place for it.)
+#[tokio::test]
+async fn a_payload_of_usual_size_lies_in_its_row_on_postgresql() {
+    let database = Database::fresh().await;
+    if database.is_postgres() {
+        let store = database.store(&Clock::manual(noon())).await;
+        let beside = sea_orm::Database::connect(&database.url).await.unwrap();
+        // As many bytes of noise, which nothing makes smaller.
+        let mut number = 1_u64;
+        let mut noise = |bytes: usize| -> Bytes {
+            (0..bytes)
+                .map(|_| {
+                    number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                    (number >> 56) as u8
+                })
+                .collect()
+        };
+        for (pull, (bytes, aside)) in [(3_500, false), (9_000, true)].into_iter().enumerate() {
+            store.accept(&[NewDelivery { payload: noise(bytes), ..opened(pull as i64) }]).await.unwrap();
+            let sql = "SELECT pg_relation_size(reltoastrelid) > 0 AS aside FROM pg_class WHERE relname = 'deliveries'";
+            let statement = Statement::from_string(beside.get_database_backend(), sql);
+            let row = beside.query_one_raw(statement).await.unwrap().unwrap();
+            assert_eq!(row.try_get::<bool>("", "aside").unwrap(), aside, "{bytes}");
+        }
+        drop(store);
+        beside.close().await.unwrap();
+    }
     database.remove().await;
 }
