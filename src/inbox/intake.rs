@@ -1,8 +1,8 @@
 //! Group commit: one thread takes whatever waits, writes it in one transaction, and answers everybody after that commit.
 //!
 //! While one group is being flushed the next one gathers, so the busier it gets the fewer flushes a delivery costs.
-//! There is no waiting window: a lone delivery is written at once. The thread does nothing else, so that the end of a flush
-//! waits for nobody's turn before the next begins.
+//! There is no waiting window: a lone delivery is written at once. The thread does nothing else, and hears itself what the
+//! database answers, so that the end of a flush waits for nobody's turn before the next begins.
 
 use std::{
     io,
@@ -13,7 +13,7 @@ use std::{
 };
 
 use tokio::{
-    runtime::Handle,
+    runtime,
     sync::{mpsc, oneshot},
 };
 
@@ -47,7 +47,7 @@ pub(super) struct Intake {
 impl Intake {
     pub(super) fn start(store: Store) -> io::Result<Self> {
         let (sender, mut receiver) = mpsc::channel(WAITING);
-        let runtime = Handle::current();
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let write = move || runtime.block_on(write(&store, &mut receiver));
         let writer = thread::Builder::new().name("intake".into()).spawn(move || to_the_end(write))?;
         Ok(Self { queue: Arc::new(Mutex::new(Some(sender))), writer: Arc::new(Mutex::new(Some(writer))) })

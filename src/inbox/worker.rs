@@ -11,7 +11,7 @@ use std::{
 };
 
 use tokio::task::{JoinError, JoinSet};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::{Instrument, Span};
 
 use super::Inbox;
@@ -137,7 +137,8 @@ impl Workers {
     /// Runs the handler while keeping the lease alive.
     async fn attend(&self, claimed: Claimed, shutdown: &CancellationToken) -> Attended {
         let lease = claimed.lease;
-        let mut run = AbortOnDrop(tokio::spawn((self.handler)(claimed).in_current_span()));
+        // A handler whose worker is gone must not go on alone.
+        let mut run = AbortOnDropHandle::new(tokio::spawn((self.handler)(claimed).in_current_span()));
         let stop = async {
             shutdown.cancelled().await;
             tokio::time::sleep(self.grace).await;
@@ -146,7 +147,7 @@ impl Workers {
         loop {
             tokio::select! {
                 biased;
-                ended = &mut run.0 => return Attended::Ended(ended.unwrap_or_else(|error| Err(panicked(error)))),
+                ended = &mut run => return Attended::Ended(ended.unwrap_or_else(|error| Err(panicked(error)))),
                 () = &mut stop => return Attended::HandBack,
                 () = tokio::time::sleep(HEARTBEAT) => match self.inbox.store.heartbeat(lease).await {
                     Err(StoreError::Fenced) => return Attended::Ended(Err(Failure::Fenced)),
@@ -229,15 +230,6 @@ fn attempt(claimed: &Claimed) -> Span {
 enum Attended {
     Ended(Result<Outcome, Failure>),
     HandBack,
-}
-
-/// A handler whose worker is gone must not go on alone.
-struct AbortOnDrop(tokio::task::JoinHandle<Result<Outcome, Failure>>);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 fn panicked(error: JoinError) -> Failure {

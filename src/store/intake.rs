@@ -7,6 +7,7 @@
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, RuntimeErr};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     Lane, Store, StoreError, WriteTx,
@@ -73,6 +74,14 @@ enum Inserted {
     Known(Option<DeliveryId>),
 }
 
+/// A delivery whose row exists: this one, where that was seen.
+struct Known {
+    id: Option<DeliveryId>,
+    installation: i64,
+    guid: String,
+    received_at: i64,
+}
+
 /// Deliveries in one transaction, at most.
 pub const GROUP: usize = 256;
 
@@ -124,11 +133,10 @@ impl Store {
             if open.is_empty() {
                 break;
             }
-            let tx = self.begin(Lane::Intake).await?;
-            for ((row, answer), id) in open.iter_mut().zip(known) {
-                **answer = self.accept_again(&tx, row, id).await?;
+            let known = open.iter().zip(known).map(|((row, _), id)| row.known(id)).collect();
+            for ((_, answer), again) in open.iter_mut().zip(self.accept_again(known).await?) {
+                **answer = again;
             }
-            tx.commit().await?;
             open.retain(|(_, answer)| answer.is_none());
         }
         let answers: Option<Vec<_>> = answers.into_iter().collect();
@@ -143,20 +151,29 @@ impl Store {
         }
     }
 
-    /// Answers for a delivery whose row exists, as this one if that is known; nothing if it does not.
-    async fn accept_again(
-        &self,
-        tx: &WriteTx,
-        row: &Prepared,
-        id: Option<DeliveryId>,
-    ) -> Result<Option<Accepted>, StoreError> {
-        let now = row.received_at;
+    /// Answers for deliveries whose rows exist; nothing for one whose row does not.
+    async fn accept_again(&self, known: Vec<Known>) -> Result<Vec<Option<Accepted>>, StoreError> {
+        let store = self.clone();
+        let answering = AbortOnDropHandle::new(self.inner.runtime.spawn(async move {
+            let tx = store.begin(Lane::Intake).await?;
+            let mut answers = Vec::with_capacity(known.len());
+            for delivery in &known {
+                answers.push(store.accept_known(&tx, delivery).await?);
+            }
+            tx.commit().await?;
+            Ok(answers)
+        }));
+        answering.await.map_err(|gone| DbErr::Custom(gone.to_string()))?
+    }
+
+    async fn accept_known(&self, tx: &WriteTx, delivery: &Known) -> Result<Option<Accepted>, StoreError> {
+        let now = delivery.received_at;
         let lock = self.locking();
-        let select = match id {
+        let select = match delivery.id {
             Some(id) => self.sql("SELECT id, status FROM deliveries WHERE id = $1", [id.0.into()]),
             None => {
                 let sql = format!("SELECT id, status FROM deliveries WHERE installation_id = $1 AND guid = $2 {lock}");
-                self.sql(&sql, [row.installation.into(), row.guid.as_str().into()])
+                self.sql(&sql, [delivery.installation.into(), delivery.guid.as_str().into()])
             }
         };
         let Some(known) = tx.query_one_raw(select).await? else { return Ok(None) };
@@ -275,6 +292,10 @@ impl Prepared {
     /// When it is due, if at all: now, even if it is written after the clock was set back.
     fn due_by(&self, now: i64) -> Option<i64> {
         self.due_at.map(|due_at| due_at.min(now))
+    }
+
+    fn known(&self, id: Option<DeliveryId>) -> Known {
+        Known { id, installation: self.installation, guid: self.guid.clone(), received_at: self.received_at }
     }
 
     /// How large its payload is now, in bytes.

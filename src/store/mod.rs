@@ -18,7 +18,10 @@ use sea_orm::{
     Statement, TransactionOptions, TransactionTrait,
     sea_query::{Expr, Func},
 };
-use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    runtime::Handle,
+    sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore},
+};
 
 use crate::domain::Clock;
 
@@ -85,6 +88,8 @@ struct Inner {
     log: checkpoint::Log,
     known: installations::Memory,
     lines: intake::Lines,
+    /// The connections of `read` and `write` belong to this one: what uses them for others runs there.
+    runtime: Handle,
     /// Held for the life of the process, so that a second one on the same SQLite file is refused.
     _lock: Option<std::fs::File>,
 }

@@ -6,6 +6,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use sea_orm::{ConnectOptions, Database, DbErr};
 use sqlx::Connection;
+use tokio::runtime::Handle;
 
 use super::{Gate, Inner, Store, StoreError, checkpoint};
 use crate::domain::Clock;
@@ -42,6 +43,7 @@ impl Store {
                     log: Default::default(),
                     known: Default::default(),
                     lines: Default::default(),
+                    runtime: Handle::current(),
                     _lock: None,
                 }),
             })
@@ -93,8 +95,9 @@ impl Store {
         let write = Database::connect(pool(2)).await?;
         let read = Database::connect(pool(4)).await?;
         let (known, lines, gate, log, latest) = Default::default();
-        let path = Some(path);
-        Ok(Self { inner: Arc::new(Inner { read, write, gate, clock, latest, path, log, known, lines, _lock: lock }) })
+        let (path, runtime) = (Some(path), Handle::current());
+        let inner = Inner { read, write, gate, clock, latest, path, log, known, lines, runtime, _lock: lock };
+        Ok(Self { inner: Arc::new(inner) })
     }
 }
 

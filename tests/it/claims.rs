@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use nectr::{
     domain::{
         Clock, CommitSha, DeliveryId, Guid, InstallationId, PrNumber, RepoId, RepoName, RepoRef, retry::MAX_ATTEMPTS,
     },
+    inbox::Inbox,
     store::{
         Store, StoreError,
         deliveries::{Redelivered, Status},
@@ -16,6 +18,7 @@ use nectr::{
         work::{LEASE, Source},
     },
 };
+use sea_orm::ConnectionTrait;
 
 use crate::support::database::{Database, noon};
 
@@ -100,6 +103,32 @@ fn failed() -> End {
 
 fn done() -> End {
     End::Finished { status: Status::Completed, outcome: "reviewed".into() }
+}
+
+#[tokio::test]
+async fn connections_opened_while_the_writer_answered_outlive_it() {
+    inbox(async |t| {
+        let inbox = Inbox::start(t.store.clone()).unwrap();
+        assert!(matches!(inbox.accept(delivery(1, 1)).await, Ok(Accepted::New(_))));
+        if t.database.is_postgres() {
+            let beside = sea_orm::Database::connect(&t.database.url).await.unwrap();
+            let others = "pid <> pg_backend_pid() AND datname = current_database()";
+            let sql = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}");
+            beside.execute_unprepared(&sql).await.unwrap();
+            beside.close().await.unwrap();
+            tokio::time::sleep(Duration::from_millis(150)).await;
+        }
+        let again = inbox.accept(delivery(1, 1)).await;
+        assert!(matches!(again, Ok(Accepted::Duplicate(_))), "{again:?}");
+        // Time to give the connection back.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        inbox.close().await;
+        // Each on another connection.
+        for read in join_all((0..8).map(|_| t.store.delivery(DeliveryId(1)))).await {
+            assert!(read.unwrap().is_some());
+        }
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -207,8 +236,7 @@ async fn workers_that_claim_at_the_same_time_never_share_a_pull_request() {
             t.put(delivery(n, i64::from(n % 3) + 1)).await;
         }
         let claims = (0..12).map(|_| t.store.claim());
-        let claimed: Vec<_> =
-            futures_util::future::join_all(claims).await.into_iter().filter_map(|claim| claim.unwrap()).collect();
+        let claimed: Vec<_> = join_all(claims).await.into_iter().filter_map(|claim| claim.unwrap()).collect();
         assert_eq!(claimed.len(), 3, "one per pull request");
     })
     .await;

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use sqlx::{Connection, PgPool, Postgres, Row as _, pool::PoolConnection};
+use sqlx::{Connection, PgPool, Postgres, Row as _, pool::PoolConnection, postgres::PgConnectOptions};
 
 use super::{COLUMNS, Inserted, Prepared, failed};
 use crate::{
@@ -10,16 +10,20 @@ use crate::{
     store::{Store, StoreError},
 };
 
-/// The connection.
+/// The connection, and where it comes from: what it brings is read by whoever inserts, not by a thread that has other things
+/// to do as well.
 #[derive(Default)]
-pub(super) struct Line(Option<PoolConnection<Postgres>>);
+pub(super) struct Line {
+    pool: Option<PgPool>,
+    open: Option<PoolConnection<Postgres>>,
+}
 
 impl Store {
     /// What became of each.
     pub(super) async fn insert_postgres(&self, rows: &[&Prepared]) -> Result<Vec<Inserted>, StoreError> {
         let pool = self.inner.write.get_postgres_connection_pool();
         let mut line = self.inner.lines.postgres.lock().await;
-        let was_open = line.0.is_some();
+        let was_open = line.open.is_some();
         let inserted = match line.insert(pool, rows, self.now()).await {
             // It may have been cut while nothing came. What was inserted all the same is known now.
             Err(_) if was_open => line.insert(pool, rows, self.now()).await,
@@ -32,9 +36,9 @@ impl Store {
 impl Line {
     /// The connection is kept only when all went well: one that was given up half-way is nobody's.
     async fn insert(&mut self, pool: &PgPool, rows: &[&Prepared], now: i64) -> Result<Vec<Inserted>, sqlx::Error> {
-        let mut connection = match self.0.take() {
+        let mut connection = match self.open.take() {
             Some(open) => open,
-            None => living(pool).await?,
+            None => living(self.pool.get_or_insert_with(|| like(pool))).await?,
         };
         let inserted = sqlx::query(INSERT.as_str())
             .bind(all(rows, |row| row.installation))
@@ -61,7 +65,7 @@ impl Line {
             let key: (i64, &str) = (row.try_get(1)?, row.try_get(2)?);
             ids.insert(key, row.try_get::<i64, _>(0)?);
         }
-        self.0 = Some(connection);
+        self.open = Some(connection);
         // Taken out, because of a delivery that stands in the group twice only one is new.
         Ok(rows
             .iter()
@@ -71,6 +75,12 @@ impl Line {
             })
             .collect())
     }
+}
+
+/// A pool of one connection to the same database, which is opened where it is first used.
+fn like(pool: &PgPool) -> PgPool {
+    let options = pool.options().clone().min_connections(0).max_connections(1);
+    options.connect_lazy_with(PgConnectOptions::clone(&pool.connect_options()))
 }
 
 /// A connection that answers. Those in the pool may all have been cut a moment ago; what does not answer is not put back.
