@@ -14,7 +14,7 @@ use crate::{
     graph::{Graph, GraphError, GraphHealth, database, neo4j},
     inbox::Inbox,
     seal::Sealer,
-    store::Store,
+    store::{Store, writes::Place},
     telemetry::metrics::{Waiting, metrics},
 };
 
@@ -148,7 +148,13 @@ struct SharedGate {
 impl RateGate for SharedGate {
     fn admit(&self) -> Pin<Box<dyn Future<Output = Result<Option<Duration>, BoxError>> + Send + '_>> {
         Box::pin(async {
-            self.store.admit_write(self.per_minute, self.per_hour).await.map_err(|error| Box::new(error) as BoxError)
+            match self.store.admit_write(self.per_minute, self.per_hour).await? {
+                Place::Taken(turn) => {
+                    tokio::time::sleep(turn).await;
+                    Ok(None)
+                }
+                Place::NoneFor(wait) => Ok(Some(wait)),
+            }
         })
     }
 }

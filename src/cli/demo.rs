@@ -158,6 +158,7 @@ fn config(github: &Sandbox, folder: &Folder, sample: &Sample, url: &str, port: u
         ("GITHUB_CLIENT_SECRET", CLIENT_SECRET.to_owned()),
         ("GITHUB_PAT", github.token_of(sample.bot)),
         ("GITHUB_WEBHOOK_SECRET", BY_HAND.to_owned()),
+        ("GITHUB_WRITES_PER_MINUTE", "0".to_owned()),
     ];
     let more: Vec<_> = more.iter().map(|(name, value)| (*name, value.as_str())).collect();
     Ok(Config::for_sandbox(&github.api_url(), &github.server_url(), &database, &more)?)

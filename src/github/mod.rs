@@ -48,7 +48,8 @@ pub use user::User;
 
 /// Admission to write to GitHub, shared by all replicas. Filled by `app` from the database.
 pub trait RateGate: Send + Sync {
-    /// Takes a place for one write now (`Ok(None)`), or says how long to wait (no place taken).
+    /// Takes a place for one write and waits until its turn comes (`Ok(None)`), which is a matter of seconds; or says how
+    /// long there is none.
     fn admit(&self) -> Pin<Box<dyn Future<Output = Result<Option<Duration>, BoxError>> + Send + '_>>;
 }
 

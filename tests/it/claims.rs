@@ -16,6 +16,7 @@ use nectr::{
         lease::End,
         tasks::NewTask,
         work::{LEASE, Source},
+        writes::Place,
     },
 };
 use sea_orm::ConnectionTrait;
@@ -84,6 +85,10 @@ fn delivery(n: u32, pull: i64) -> NewDelivery {
         headers: serde_json::json!({"x-github-event": "pull_request"}),
         payload: Bytes::from_static(b"{}"),
     }
+}
+
+fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
 }
 
 fn task(pull: i64) -> NewTask {
@@ -416,17 +421,37 @@ async fn a_second_process_on_the_same_sqlite_file_is_refused() {
 #[tokio::test]
 async fn writes_to_github_stay_within_the_minute_and_the_hour() {
     inbox(async |t| {
-        for _ in 0..3 {
-            assert_eq!(t.store.admit_write(3, 5).await.unwrap(), None);
+        let admit = async |per_minute, per_hour| t.store.admit_write(per_minute, per_hour).await.unwrap();
+        for turn in [0, 1100, 2200] {
+            assert_eq!(admit(3, 5).await, Place::Taken(millis(turn)));
         }
-        let wait = t.store.admit_write(3, 5).await.unwrap().expect("the minute is full");
-        assert_eq!(wait, Duration::from_secs(60));
-        t.pass(wait);
-        assert_eq!(t.store.admit_write(3, 5).await.unwrap(), None);
-        assert_eq!(t.store.admit_write(3, 5).await.unwrap(), None);
-        let wait = t.store.admit_write(3, 5).await.unwrap().expect("the hour is full");
-        assert_eq!(wait, Duration::from_secs(3540));
-        assert_eq!(t.store.admit_write(0, 0).await.unwrap(), None, "0 is off");
+        assert_eq!(admit(3, 5).await, Place::NoneFor(millis(60_000)), "the minute is full");
+        t.pass(millis(60_000));
+        assert_eq!(admit(3, 5).await, Place::Taken(millis(0)));
+        assert_eq!(admit(3, 5).await, Place::Taken(millis(1100)));
+        assert_eq!(admit(3, 5).await, Place::NoneFor(millis(3_540_000)), "the hour is full");
+        assert_eq!(admit(0, 0).await, Place::Taken(millis(0)), "0 is off");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn p44_writes_to_github_are_a_second_apart_and_few_wait_for_that() {
+    inbox(async |t| {
+        let admit = async || t.store.admit_write(80, 500).await.unwrap();
+        for turn in [0, 1100, 2200, 3300, 4400] {
+            assert_eq!(admit().await, Place::Taken(millis(turn)));
+        }
+        assert_eq!(admit().await, Place::NoneFor(millis(5500)));
+        t.pass(millis(3000));
+        assert_eq!(admit().await, Place::Taken(millis(2500)));
+        t.pass(millis(3700));
+        assert_eq!(admit().await, Place::Taken(millis(0)));
+
+        // What was stamped an hour later than it is now is no reason to wait for an hour.
+        t.clock.set_back(Duration::from_secs(3600));
+        assert_eq!(admit().await, Place::Taken(millis(0)));
+        assert_eq!(t.store.admit_write(0, 500).await.unwrap(), Place::Taken(millis(0)), "0 is off");
     })
     .await;
 }

@@ -1,6 +1,6 @@
 //! When GitHub says "not now": what waits, for how long, what counts as an attempt, and what is given up.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use nectr::{
@@ -18,6 +18,7 @@ use crate::support::{
 const PULL: &str = "GET /repos/*/*/pulls/*";
 const FILES: &str = "GET /repos/*/*/pulls/*/files";
 const CREATE: &str = "POST /repos/*/*/pulls/*/reviews";
+const SUBMIT: &str = "POST /repos/*/*/pulls/*/reviews/*/events";
 
 fn clean(pr: NewPull) -> NewPull {
     pr.adds("src/price.rs", "pub fn price() -> u32 {\n    3\n}\n")
@@ -144,7 +145,7 @@ async fn p43_a_limit_on_one_token_does_not_stop_another() {
 async fn p43_a_limit_between_draft_and_submission_leaves_one_review_in_the_end() {
     nectr(async |t| {
         let pr = one_waiting(t).await;
-        t.github.fail_next("POST /repos/*/*/pulls/*/reviews/*/events", Failure::Secondary);
+        t.github.fail_next(SUBMIT, Failure::Secondary);
         t.work().await;
         assert_eq!(t.github.pending_reviews(pr).len(), 1);
         t.pass(minutes(1)).work().await;
@@ -179,6 +180,20 @@ async fn p44_our_own_limit_of_writes_is_kept_and_costs_no_attempts() {
         }
         assert!(minutes_taken >= 2, "ten writes do not fit into two minutes");
         assert!(t.deliveries().await.iter().all(|row| row.attempts == 1));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn p44_the_two_writes_of_a_review_are_a_second_apart() {
+    nectr_with(&[("GITHUB_WRITES_PER_MINUTE", "80")], async |t| {
+        t.connected().await;
+        let pr = t.open_pull(clean);
+        let began = Instant::now();
+        t.settle().await;
+        assert_eq!((t.github.count(CREATE), t.github.count(SUBMIT)), (1, 1));
+        assert!(began.elapsed() >= Duration::from_secs(1));
+        t.take_review(pr);
     })
     .await;
 }
