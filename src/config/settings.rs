@@ -174,9 +174,9 @@ const SECTIONS: [Setting; 50] = table! {
         "GITHUB_SERVER_URL" "github-server-url" "URL" = Value("https://github.com"), :
             "GitHub's web pages, where people sign in";
         "GITHUB_WRITES_PER_MINUTE" "github-writes-per-minute" "COUNT" = Value("80"), :
-            "At most this many reviews and comments per minute, a second apart; 0: no limit";
+            "At most this many writes (a review is two) per minute, and none within 1.1 s of another; 0: neither";
         "GITHUB_WRITES_PER_HOUR" "github-writes-per-hour" "COUNT" = Value("500"), :
-            "At most this many reviews and comments per hour; 0: no limit";
+            "At most this many writes (a review is two) per hour; 0: no limit";
     }
     "Code graph" {
         "GRAPH" "graph" "BACKEND" = Derived("`neo4j` if NEO4J_URI is set, else `database`"), :

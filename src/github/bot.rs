@@ -154,9 +154,21 @@ impl<'a> Bot<'a> {
         Ok(self.write(call).await?.json::<wire::Review>()?.into())
     }
 
-    /// Makes a pending review public.
+    /// Waits for the next turn to create something on GitHub.
+    pub async fn turn(&self) -> Result<Turn, GitHubError> {
+        // A token on hold must not use up a place.
+        self.inner.client.admit(&self.inner.bot_token.get().await?, Budget::Rest)?;
+        match self.inner.gate.admit().await {
+            Ok(None) => Ok(Turn(())),
+            Ok(Some(retry_after)) => Err(GitHubError::RateLimited { retry_after }),
+            Err(error) => Err(GitHubError::Unavailable(error)),
+        }
+    }
+
+    /// Makes a pending review public. The turn is waited for before, because what was looked at meanwhile may be old.
     pub async fn submit_review(
         &self,
+        _turn: Turn,
         repo: &RepoName,
         number: PrNumber,
         id: i64,
@@ -166,7 +178,7 @@ impl<'a> Bot<'a> {
         let path = format!("{}/events", review_path(repo, number, id));
         let submission = json!({ "body": body, "event": event.as_str() });
         let call = Call::post(path, review_name(repo, number, id), &submission);
-        Ok(self.write(call).await?.json::<wire::Review>()?.into())
+        Ok(self.call(call).await?.json::<wire::Review>()?.into())
     }
 
     /// Deletes a pending review of ours. Gone already is success.
@@ -217,13 +229,8 @@ impl<'a> Bot<'a> {
 
     /// As [`Bot::call`], for what creates content: GitHub counts that separately, for all replicas together.
     async fn write(&self, call: Call) -> Result<Answer, GitHubError> {
-        // A token on hold must not use up a place.
-        self.inner.client.admit(&self.inner.bot_token.get().await?, Budget::Rest)?;
-        match self.inner.gate.admit().await {
-            Ok(None) => self.call(call).await,
-            Ok(Some(retry_after)) => Err(GitHubError::RateLimited { retry_after }),
-            Err(error) => Err(GitHubError::Unavailable(error)),
-        }
+        let Turn(()) = self.turn().await?;
+        self.call(call).await
     }
 
     /// Passes `answer` on; a token that GitHub refused is forgotten.
@@ -234,6 +241,11 @@ impl<'a> Bot<'a> {
         answer
     }
 }
+
+/// The right to create one thing on GitHub, now.
+#[must_use]
+#[derive(Debug)]
+pub struct Turn(());
 
 fn pull_path(repo: &RepoName, number: PrNumber) -> String {
     format!("/repos/{repo}/pulls/{number}")

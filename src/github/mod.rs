@@ -38,7 +38,7 @@ mod fake;
 #[cfg(test)]
 mod tests;
 
-pub use bot::Bot;
+pub use bot::{Bot, Turn};
 pub use error::{BoxError, GitHubError};
 pub use types::{
     Account, ChangedPulls, HistoryPage, Hook, HookReport, Issue, KeyFiles, Listed, NewComment, PostedReview,
@@ -46,7 +46,7 @@ pub use types::{
 };
 pub use user::User;
 
-/// Admission to write to GitHub, shared by all replicas. Filled by `app` from the database.
+/// Admission to create content on GitHub, shared by all replicas. Filled by `app` from the database.
 pub trait RateGate: Send + Sync {
     /// Takes a place for one write and waits until its turn comes (`Ok(None)`), which is a matter of seconds; or says how
     /// long there is none.

@@ -19,7 +19,7 @@ use crate::{
         retry::Retry,
         review::{ReviewEvent, Verdict},
     },
-    github::{GitHubError, NewComment, PostedReview},
+    github::{GitHubError, NewComment, PostedReview, Turn},
     review::render::find_marker,
     store::{
         StoreError,
@@ -114,12 +114,13 @@ pub async fn publish(
         }
         stored => stored?,
     }
+    let turn = app.github.bot().turn().await?;
     if let Some(ended) = overtaken(app, pull, publication.asked).await? {
         app.github.bot().delete_pending_review(&pull.repo.name, pull.number, pending.id).await?;
         app.store.review_cancelled(lease, &effect).await?;
         return Ok(ended);
     }
-    submit(app, lease, pull, &effect, pending.id).await
+    submit(app, lease, pull, &effect, pending.id, turn).await
 }
 
 /// Whether the pull request is no longer what was reviewed.
@@ -145,11 +146,12 @@ async fn submit(
     pull: &PullRequest,
     effect: &EffectRow,
     id: i64,
+    turn: Turn,
 ) -> Result<Published, Failure> {
     let bot = app.github.bot();
     app.store.still_mine(lease).await?;
     let draft = &effect.draft;
-    let answer = bot.submit_review(&pull.repo.name, pull.number, id, draft.event, &draft.body).await;
+    let answer = bot.submit_review(turn, &pull.repo.name, pull.number, id, draft.event, &draft.body).await;
     let review = match answer {
         Ok(review) => review,
         Err(error @ (GitHubError::Unavailable(_) | GitHubError::Rejected { .. } | GitHubError::NotFound { .. })) => {

@@ -82,6 +82,8 @@ impl Store {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use std::time::Duration;
+
     use super::{super::users::testing::delivery, *};
     use crate::store::{intake::NewDelivery, users::testing::Fixture};
 
@@ -120,9 +122,11 @@ mod tests {
         let emptying = tokio::spawn(async move { store.checkpoints().await });
         for _ in 0..60 {
             store_a_mib().await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
         emptying.abort();
-        let emptied = log_size(&t.store);
-        assert!(emptied < 2 * left_alone, "{emptied}");
+        // That it never was so large says that no commit had to do it.
+        let largest = log_size(&t.store);
+        assert!(largest < MOST * 4096, "{largest}");
     }
 }

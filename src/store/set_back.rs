@@ -14,7 +14,7 @@ use sea_orm::{ConnectionTrait, Value};
 use super::{Lane, Store, StoreError, micros, work::lease_micros};
 
 /// What clocks of different machines may differ by, in microseconds. Work that waits this much longer is no harm.
-const NOTICED: i64 = 5_000_000;
+pub(super) const NOTICED: i64 = 5_000_000;
 
 impl Store {
     /// The time, for rows.

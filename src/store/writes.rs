@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DbBackend, Value};
 
-use super::{Lane, Store, StoreError};
+use super::{Lane, Store, StoreError, set_back::NOTICED};
 
 /// Any number nobody else uses on the same PostgreSQL server.
 const WRITES_LOCK: i64 = 0x6e65_6374_7202;
@@ -17,7 +17,7 @@ const HOUR: i64 = 60 * MINUTE;
 const APART: i64 = 1_100_000;
 
 /// Places are given this far ahead, at most: somebody waits for each.
-const AHEAD: i64 = 5_000_000;
+const AHEAD: i64 = 30_000_000;
 
 /// Whether a write may go to GitHub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,14 +40,15 @@ impl Store {
             tx.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({WRITES_LOCK})")).await?;
         }
         let now = self.now();
-        let latest = tx.query_one_raw(self.sql("SELECT MAX(at) AS at FROM github_writes", [])).await?;
+        // What is further ahead was stamped before the clock was set back.
+        let sql = "SELECT MAX(at) AS at FROM github_writes WHERE at <= $1";
+        let latest = tx.query_one_raw(self.sql(sql, [(now + AHEAD + NOTICED).into()])).await?;
         let latest: Option<i64> = latest.map(|row| row.try_get("", "at")).transpose()?.flatten();
         let at = match latest {
-            // One further ahead was stamped before the clock was set back.
-            Some(latest) if per_minute > 0 && latest <= now + AHEAD => now.max(latest + APART),
+            Some(latest) if per_minute > 0 => now.max(latest + APART),
             _ => now,
         };
-        let mut wait = if at > now + AHEAD { at - now } else { 0 };
+        let mut wait = (at - now - AHEAD).max(0);
         for (limit, window) in [(per_minute, MINUTE), (per_hour, HOUR)] {
             if limit == 0 {
                 continue;

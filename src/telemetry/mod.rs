@@ -56,7 +56,7 @@ pub struct Telemetry {
 
 /// Starts logging what `filter` lets through (a level, or `target=level` pairs; what cannot be read counts as `info`).
 /// Without a format it is pretty on a terminal and JSON elsewhere. With a collector, spans go there whatever the filter
-/// says; that needs a tokio runtime of several threads. A second call changes nothing.
+/// says; that needs a tokio runtime with threads of its own. A second call changes nothing.
 pub fn init(filter: &str, format: Option<LogFormat>, otlp: Option<&Otlp>) -> Telemetry {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let format = format.unwrap_or(if stderr().is_terminal() { LogFormat::Pretty } else { LogFormat::Json });

@@ -254,7 +254,10 @@ async fn a_review_is_created_pending_submitted_by_id_and_read_back() {
 
     let created = bot.create_pending_review(&repo(), NUMBER, &sha, "body", &comments).await.unwrap();
     assert!(created.pending);
-    let submitted = bot.submit_review(&repo(), NUMBER, created.id, ReviewEvent::RequestChanges, "body").await.unwrap();
+    let submitted = bot
+        .submit_review(bot.turn().await.unwrap(), &repo(), NUMBER, created.id, ReviewEvent::RequestChanges, "body")
+        .await
+        .unwrap();
     assert!(!submitted.pending);
     assert_eq!(bot.review(&repo(), NUMBER, 80).await.unwrap(), submitted);
 
@@ -298,7 +301,7 @@ async fn a_full_write_limiter_refuses_whatever_creates_content_without_a_request
     let (bot, sha) = (github.bot(), CommitSha(SHA.to_owned()));
     let refusals = [
         bot.create_pending_review(&repo(), NUMBER, &sha, "b", &[]).await.unwrap_err(),
-        bot.submit_review(&repo(), NUMBER, 80, ReviewEvent::Comment, "b").await.unwrap_err(),
+        bot.turn().await.unwrap_err(),
         bot.comment(&repo(), NUMBER, "b").await.unwrap_err(),
     ];
     for refusal in refusals {

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use sqlx::{Connection, PgPool, Postgres, Row as _, pool::PoolConnection, postgres::PgConnectOptions};
+use sqlx::{Executor, PgConnection, PgPool, Row as _, postgres::PgConnectOptions};
 
 use super::{COLUMNS, Inserted, Prepared, failed};
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Line {
     pool: Option<PgPool>,
-    open: Option<PoolConnection<Postgres>>,
+    open: Option<PgConnection>,
 }
 
 impl Store {
@@ -38,7 +38,7 @@ impl Line {
     async fn insert(&mut self, pool: &PgPool, rows: &[&Prepared], now: i64) -> Result<Vec<Inserted>, sqlx::Error> {
         let mut connection = match self.open.take() {
             Some(open) => open,
-            None => living(self.pool.get_or_insert_with(|| like(pool))).await?,
+            None => open(self.pool.get_or_insert_with(|| like(pool))).await?,
         };
         let inserted = sqlx::query(INSERT.as_str())
             .bind(all(rows, |row| row.installation))
@@ -58,7 +58,7 @@ impl Line {
             .bind(all(rows, |row| row.outcome))
             .bind(all(rows, |row| row.headers.as_str()))
             .bind(all(rows, |row| row.payload()))
-            .fetch_all(&mut *connection)
+            .fetch_all(&mut connection)
             .await?;
         let mut ids = HashMap::with_capacity(inserted.len());
         for row in &inserted {
@@ -77,21 +77,19 @@ impl Line {
     }
 }
 
-/// A pool of one connection to the same database, which is opened where it is first used.
+/// Opens connections to the same database, one at a time, where it is used.
 fn like(pool: &PgPool) -> PgPool {
     let options = pool.options().clone().min_connections(0).max_connections(1);
     options.connect_lazy_with(PgConnectOptions::clone(&pool.connect_options()))
 }
 
-/// A connection that answers. Those in the pool may all have been cut a moment ago; what does not answer is not put back.
-async fn living(pool: &PgPool) -> Result<PoolConnection<Postgres>, sqlx::Error> {
-    loop {
-        let mut connection = pool.acquire().await?;
-        match connection.ping().await {
-            Ok(()) => return Ok(connection),
-            Err(_) => drop(connection.detach()),
-        }
-    }
+/// A new connection; a server that is just starting is waited for. It never goes back: one that was given up may never
+/// answer again.
+async fn open(pool: &PgPool) -> Result<PgConnection, sqlx::Error> {
+    let mut connection = pool.acquire().await?.detach();
+    // Nobody waits any more for what takes longer, and the server would go on trying.
+    connection.execute("SET statement_timeout = '5s'").await?;
+    Ok(connection)
 }
 
 fn all<'a, T>(rows: &[&'a Prepared], field: impl Fn(&'a Prepared) -> T) -> Vec<T> {
