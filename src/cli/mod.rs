@@ -133,8 +133,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Threads that serve: one core is left to those that store deliveries and compute, and often to a database. (Measured on two
-/// cores: 10 % more deliveries on SQLite and on PostgreSQL than with a thread a core, which wait for each other's wake-ups.)
+/// Threads that serve: one core is left to those that store deliveries and compute, and often to a database. (More deliveries a
+/// second on two cores than with a thread a core; benches/README.md says how many.)
 fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| (cores.get() - 1).max(1))
 }

@@ -95,8 +95,9 @@ pub async fn allow_connections(t: &T, allow: bool) {
     url.set_path("postgres");
     let mut server = PgConnection::connect(url.as_str()).await.unwrap();
     let door = format!("ALTER DATABASE {name} ALLOW_CONNECTIONS {allow}");
-    let out =
-        format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND NOT {allow}");
+    let out = format!(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}' AND NOT {allow}"
+    );
     for sql in [door, out] {
         server.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(sql))).await.unwrap();
     }
