@@ -24,6 +24,7 @@
 //! * Imports go downward only; `tests/it/layering.rs` has the table.
 
 pub mod accounts;
+pub mod apart;
 pub mod api;
 pub mod app;
 pub mod cli;

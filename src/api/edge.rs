@@ -126,6 +126,18 @@ impl<E: Endpoint> Inside<E> {
     }
 }
 
+/// The answer to what never became a request: like any other refusal.
+pub(super) fn refuse(problem: &Problem) -> Response {
+    let id = fresh_id();
+    let mut response = problem.answer(&id);
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        headers.insert(REQUEST_ID.clone(), id);
+    }
+    protect(headers);
+    response
+}
+
 /// The one place where what a caller is not told is logged.
 fn note(problem: &Problem) {
     match problem.cause() {

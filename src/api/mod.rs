@@ -31,6 +31,7 @@ mod throttle;
 mod time;
 mod webhook_health;
 mod webhooks;
+mod wire;
 mod yaml;
 
 use std::sync::{Arc, LazyLock};

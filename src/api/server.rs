@@ -12,10 +12,10 @@ use std::{
 };
 
 use futures_util::future::poll_fn;
-use http::uri::Scheme;
+use http::{StatusCode, uri::Scheme};
 use http_body_util::combinators::BoxBody;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use poem::{
     Addr, Body, Endpoint,
     web::{LocalAddr, RemoteAddr},
@@ -26,7 +26,12 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::places::{Place, Places};
+use super::{
+    edge,
+    error::Problem,
+    places::{Place, Places},
+    wire::Wire,
+};
 use crate::app::Handle;
 
 /// What is read of a connection ahead, and so the longest head of a request, in bytes. GitHub's have 2 KB, a browser's with
@@ -129,7 +134,7 @@ async fn converse<E: Endpoint + 'static>(
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
         .max_buf_size(AHEAD)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(Wire::new(stream), service);
     let mut stopping = pin!(shutdown.cancelled());
     let mut told = false;
     let ended = poll_fn(|context| {
@@ -139,9 +144,34 @@ async fn converse<E: Endpoint + 'static>(
         }
         connection.poll_without_shutdown(context)
     });
-    if ended.await.is_ok() {
-        let _ = tokio::time::timeout(LINGER, part(connection.into_parts().io.into_inner())).await;
+    let broken = ended.await.is_err();
+    let (stream, refusal) = connection.into_parts().io.into_parts();
+    let _ = match refusal {
+        Some(status) => tokio::time::timeout(LINGER, refuse(stream, status)).await,
+        None if broken => return,
+        None => tokio::time::timeout(LINGER, part(stream)).await,
+    };
+}
+
+/// Answers what is no request.
+async fn refuse(mut stream: TcpStream, status: StatusCode) -> io::Result<()> {
+    let detail = match status {
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE | StatusCode::URI_TOO_LONG => {
+            format!("The address and the headers of a request may have {} KiB together", AHEAD / 1024)
+        }
+        _ => "This is not a request in HTTP/1.1".to_owned(),
+    };
+    let answer = edge::refuse(&Problem::new(status, detail).closing());
+    tracing::debug!(status = status.as_u16(), "what came is no request");
+    let mut text = format!("HTTP/1.1 {status}\r\n").into_bytes();
+    for (name, value) in answer.headers() {
+        text.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
     }
+    let body = answer.into_body().into_bytes().await.map_err(io::Error::other)?;
+    text.extend(format!("content-length: {}\r\n\r\n", body.len()).into_bytes());
+    text.extend(body);
+    stream.write_all(&text).await?;
+    part(stream).await
 }
 
 /// Says goodbye and waits for the other side to hang up. Closing with something unread would reset the connection and
@@ -205,6 +235,44 @@ mod tests {
         let answer = all(busy).await;
         assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("done"), "{answer}");
         drop(idle);
+        server.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_is_no_request_is_answered_in_words_after_whatever_came_before_it() {
+        let endpoint = make(|_| async { Ok::<_, poem::Error>("done".into_response()) });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shutdown = CancellationToken::new();
+        let server = tokio::spawn(answer(listener, Arc::new(endpoint), shutdown.clone()));
+
+        let good = "GET / HTTP/1.1\r\nHost: nectr\r\n\r\n";
+        let long = format!("GET /{} HTTP/1.1\r\n{good}", "x".repeat(4_000_000));
+        let many = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(200));
+        let sent_and_status =
+            [("nonsense\r\n\r\n", 400), ("GET / HTTP/7\r\n\r\n", 400), (&long, 431), (&many, 431), ("G\0", 400)];
+        for (sent, status) in sent_and_status {
+            for before in ["", good] {
+                let mut caller = TcpStream::connect(address).await.unwrap();
+                let mut answers = String::new();
+                if !before.is_empty() {
+                    say(&mut caller, before).await;
+                    let mut first = [0; 1024];
+                    let read = caller.read(&mut first).await.unwrap();
+                    assert!(first[..read].ends_with(b"done"));
+                }
+                let (mut hear, mut speak) = caller.split();
+                // It may be refused before it was said to the end.
+                let (_, heard) = tokio::join!(speak.write_all(sent.as_bytes()), hear.read_to_string(&mut answers));
+                heard.unwrap();
+                let (head, body) = answers.split_once("\r\n\r\n").unwrap();
+                assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
+                assert!(head.contains("content-type: application/json") && head.contains("x-request-id: "), "{head}");
+                let body: serde_json::Value = serde_json::from_str(body).unwrap();
+                assert!(body["detail"].is_string(), "{body}");
+            }
+        }
+        shutdown.cancel();
         server.await.unwrap().unwrap();
     }
 

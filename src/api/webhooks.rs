@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     accounts::secrets::{self, Candidate, Candidates, SecretsError, Seen},
+    apart,
     app::{App, Handle},
     domain::{
         DeliveryId, PrNumber,
@@ -28,9 +29,6 @@ use crate::{
     telemetry::trace,
     webhook::{self, BadSignature, ParseError},
 };
-
-/// Bodies above this size are hashed and parsed where they hold nobody up, in bytes.
-const HEAVY: usize = 1024 * 1024;
 
 /// What became of a delivery.
 #[derive(Debug, Object)]
@@ -220,12 +218,12 @@ type Read = Result<(Event, Bytes), ParseError>;
 async fn prove(app: &App, incoming: Incoming, body: &Bytes) -> Result<(Candidate, Read, Incoming), Problem> {
     let incoming = Arc::new(incoming);
     let tried = candidates(app, &incoming, body, Freshness::Recent).await?;
-    let mut proven = examine_apart(&tried, &incoming, body).await?;
+    let mut proven = examine(&tried, &incoming, body).await?;
     if proven.is_none() {
         // Before somebody is turned away: another process may have made or changed a connection a moment ago.
         let now = candidates(app, &incoming, body, Freshness::Now).await?;
         if !now.same_as(&tried) {
-            proven = examine_apart(&now, &incoming, body).await?;
+            proven = examine(&now, &incoming, body).await?;
         }
     }
     let incoming =
@@ -252,28 +250,23 @@ async fn candidates(
     }))
 }
 
-/// [`examine`], where it holds nobody up.
-async fn examine_apart(
+/// Whose secret fits, if any, and what the body then says.
+async fn examine(
     candidates: &Arc<Candidates>,
     incoming: &Arc<Incoming>,
     body: &Bytes,
 ) -> Result<Option<(Candidate, Read)>, Problem> {
-    if body.len() <= HEAVY {
-        return Ok(examine(candidates, incoming, body));
-    }
     let (candidates, incoming, body) = (candidates.clone(), incoming.clone(), body.clone());
-    tokio::task::spawn_blocking(move || examine(&candidates, &incoming, &body)).await.map_err(Problem::internal)
-}
-
-/// Whose secret fits, if any, and what the body then says.
-fn examine(candidates: &[Candidate], incoming: &Incoming, body: &Bytes) -> Option<(Candidate, Read)> {
-    let signature = incoming.signature.as_ref().map(|value| value.as_bytes());
-    let (signed, index) = webhook::verify(candidates, signature, body).ok()?;
-    let read = webhook::parse(&incoming.event, signed, incoming.form).map(|(event, json)| match json {
-        Cow::Borrowed(json) => (event, body.slice_ref(json)),
-        Cow::Owned(json) => (event, json.into()),
+    let examined = apart::on(body.len(), move || {
+        let signature = incoming.signature.as_ref().map(|value| value.as_bytes());
+        let (signed, index) = webhook::verify(&candidates, signature, &body).ok()?;
+        let read = webhook::parse(&incoming.event, signed, incoming.form).map(|(event, json)| match json {
+            Cow::Borrowed(json) => (event, body.slice_ref(json)),
+            Cow::Owned(json) => (event, json.into()),
+        });
+        Some((candidates[index].clone(), read))
     });
-    Some((candidates[index].clone(), read))
+    examined.await.map_err(Problem::internal)
 }
 
 fn new_delivery(

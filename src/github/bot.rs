@@ -154,7 +154,7 @@ impl<'a> Bot<'a> {
         Ok(self.write(call).await?.json::<wire::Review>()?.into())
     }
 
-    /// Waits for the next turn to create something on GitHub.
+    /// Waits for the next turn to write to GitHub.
     pub async fn turn(&self) -> Result<Turn, GitHubError> {
         // A token on hold must not use up a place.
         self.inner.client.admit(&self.inner.bot_token.get().await?, Budget::Rest)?;
@@ -182,7 +182,13 @@ impl<'a> Bot<'a> {
     }
 
     /// Deletes a pending review of ours. Gone already is success.
-    pub async fn delete_pending_review(&self, repo: &RepoName, number: PrNumber, id: i64) -> Result<(), GitHubError> {
+    pub async fn delete_pending_review(
+        &self,
+        _turn: Turn,
+        repo: &RepoName,
+        number: PrNumber,
+        id: i64,
+    ) -> Result<(), GitHubError> {
         let call = Call::delete(review_path(repo, number, id), review_name(repo, number, id));
         match self.call(call).await {
             Ok(_) | Err(GitHubError::NotFound { .. }) => Ok(()),
@@ -227,9 +233,9 @@ impl<'a> Bot<'a> {
         Told::read(&answer)
     }
 
-    /// As [`Bot::call`], for what creates content: GitHub counts that separately, for all replicas together.
+    /// As [`Bot::call`], for what changes something: GitHub counts that separately, for all replicas together.
     async fn write(&self, call: Call) -> Result<Answer, GitHubError> {
-        let Turn(()) = self.turn().await?;
+        let _turn = self.turn().await?;
         self.call(call).await
     }
 
@@ -242,10 +248,17 @@ impl<'a> Bot<'a> {
     }
 }
 
-/// The right to create one thing on GitHub, now.
+/// The right to write to GitHub once, now.
 #[must_use]
 #[derive(Debug)]
 pub struct Turn(());
+
+impl Turn {
+    /// Nobody's turn is waited for: for the rare write that does harm when it comes late.
+    pub fn at_once() -> Self {
+        Self(())
+    }
+}
 
 fn pull_path(repo: &RepoName, number: PrNumber) -> String {
     format!("/repos/{repo}/pulls/{number}")

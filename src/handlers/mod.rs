@@ -5,6 +5,7 @@ mod pull_request;
 mod task;
 
 use crate::{
+    apart,
     app::App,
     domain::{InstallationId, event::Event, retry::Retry},
     store::{
@@ -22,8 +23,12 @@ pub async fn handle(app: &App, claimed: Claimed) -> Result<Outcome, Failure> {
             if !still_connected(app, claimed.installation).await? {
                 return Ok(Outcome::ignored("disconnected"));
             }
-            let event = webhook::reread(&event, &payload)
-                .map_err(|error| Failure::Again { retry: Retry::Count, error: error.to_string() })?;
+            let event = apart::on(payload.size(), move || {
+                let json = payload.unpack().map_err(|error| error.to_string())?;
+                webhook::reread(&event, &json).map_err(|error| error.to_string())
+            });
+            let event = event.await.unwrap_or_else(|error| Err(error.to_string()));
+            let event = event.map_err(|error| Failure::Again { retry: Retry::Count, error })?;
             // No wildcard arm: a new event must be placed.
             match event {
                 Event::PullRequest(event) => {

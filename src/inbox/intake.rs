@@ -47,9 +47,21 @@ pub(super) struct Intake {
 impl Intake {
     pub(super) fn start(store: Store) -> io::Result<Self> {
         let (sender, mut receiver) = mpsc::channel(WAITING);
-        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-        let write = move || runtime.block_on(write(&store, &mut receiver));
-        let writer = thread::Builder::new().name("intake".into()).spawn(move || to_the_end(write))?;
+        let (begins, begun) = std::sync::mpsc::sync_channel(1);
+        let writer =
+            thread::Builder::new().name("intake".into()).spawn(move || match runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+            {
+                Ok(runtime) => {
+                    let _ = begins.send(Ok(()));
+                    to_the_end(|| runtime.block_on(write(&store, &mut receiver)));
+                }
+                Err(error) => {
+                    let _ = begins.send(Err(error));
+                }
+            })?;
+        begun.recv().map_err(io::Error::other)??;
         Ok(Self { queue: Arc::new(Mutex::new(Some(sender))), writer: Arc::new(Mutex::new(Some(writer))) })
     }
 

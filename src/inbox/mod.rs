@@ -17,6 +17,7 @@ pub use crate::store::{
     work::{Claimed, Lease, Work},
 };
 use crate::{
+    apart,
     domain::TaskId,
     store::{Store, StoreError},
 };
@@ -55,7 +56,9 @@ impl Inbox {
 
     /// Puts a delivery on disk and says what became of it, after the commit.
     pub async fn accept(&self, delivery: NewDelivery) -> Result<Accepted, IntakeError> {
-        let prepared = self.store.prepare(delivery).map_err(Arc::new)?;
+        let store = self.store.clone();
+        let prepared = apart::on(delivery.payload.len(), move || store.prepare(delivery)).await;
+        let prepared = prepared.map_err(|_| IntakeError::Closed)?.map_err(Arc::new)?;
         let accepted = tokio::time::timeout(STORE_DEADLINE, self.intake.accept(prepared))
             .await
             .map_err(|_| IntakeError::Slow)??;

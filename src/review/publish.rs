@@ -108,15 +108,16 @@ pub async fn publish(
     };
     match app.store.review_pending(lease, effect.id, pending.id).await {
         Err(StoreError::Fenced) => {
-            // Somebody else has the work, and may be waiting for the lock that this draft is.
-            let _ = app.github.bot().delete_pending_review(&pull.repo.name, pull.number, pending.id).await;
+            // Somebody else has the work, and may be waiting for the lock that this draft is, or soon take it for theirs.
+            let bot = app.github.bot();
+            let _ = bot.delete_pending_review(Turn::at_once(), &pull.repo.name, pull.number, pending.id).await;
             return Err(Failure::Fenced);
         }
         stored => stored?,
     }
     let turn = app.github.bot().turn().await?;
     if let Some(ended) = overtaken(app, pull, publication.asked).await? {
-        app.github.bot().delete_pending_review(&pull.repo.name, pull.number, pending.id).await?;
+        app.github.bot().delete_pending_review(turn, &pull.repo.name, pull.number, pending.id).await?;
         app.store.review_cancelled(lease, &effect).await?;
         return Ok(ended);
     }
@@ -159,7 +160,7 @@ async fn submit(
                 Ok(review) if !review.pending => review,
                 Ok(_) if matches!(error, GitHubError::Rejected { .. }) => {
                     // A definite no: begin again from nothing rather than leave a draft behind.
-                    bot.delete_pending_review(&pull.repo.name, pull.number, id).await?;
+                    bot.delete_pending_review(bot.turn().await?, &pull.repo.name, pull.number, id).await?;
                     app.store.review_unsent(lease, effect.id, draft).await?;
                     return Err(error.into());
                 }
@@ -291,7 +292,7 @@ async fn look(app: &App, repo: &RepoRef, number: PrNumber, key: &str) -> Result<
                 standing.ours = Some(review);
             }
             Some(_) if review.pending => {
-                bot.delete_pending_review(&repo.name, number, review.id).await?;
+                bot.delete_pending_review(bot.turn().await?, &repo.name, number, review.id).await?;
                 standing.cleared = true;
             }
             None if review.pending => {
@@ -329,7 +330,8 @@ pub(super) async fn settle(
             }
             found => {
                 if let Some(review) = found {
-                    app.github.bot().delete_pending_review(&repo.name, number, review.id).await?;
+                    let bot = app.github.bot();
+                    bot.delete_pending_review(bot.turn().await?, &repo.name, number, review.id).await?;
                 }
                 app.store.review_cancelled(lease, &effect).await?;
             }

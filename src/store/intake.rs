@@ -22,6 +22,7 @@ mod pack;
 mod postgres;
 mod sqlite;
 
+pub use pack::Packed;
 use pack::pack;
 pub(crate) use pack::unpack;
 

@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
 
-use super::{Lane, Store, StoreError, WriteTx, intake::unpack, time};
+use super::{Lane, Store, StoreError, WriteTx, intake::Packed, time};
 use crate::{
     domain::{DeliveryId, InstallationId, PrNumber, RepoId, RepoName, RepoRef, TaskId, retry::MAX_ATTEMPTS},
     telemetry::trace::KEPT,
@@ -85,8 +85,8 @@ pub enum Work {
         id: DeliveryId,
         /// `X-GitHub-Event`.
         event: String,
-        /// The JSON, as received.
-        payload: Vec<u8>,
+        /// The JSON.
+        payload: Packed,
     },
     /// A task.
     Task {
@@ -299,7 +299,7 @@ fn claimed(lease: Lease, row: &QueryResult) -> Result<Claimed, StoreError> {
             let work = Work::Delivery {
                 id: DeliveryId(lease.id),
                 event: row.try_get("", "kind")?,
-                payload: unpack(&row.try_get::<Vec<u8>>("", "payload")?)?,
+                payload: Packed::new(row.try_get("", "payload")?),
             };
             (work, take_trace(&mut headers))
         }

@@ -7,6 +7,8 @@ use nectr::{
     sandbox::{Failure, NewPull, Pr},
     store::deliveries::{DeliveryDetail, DeliveryRow, Status},
 };
+use sea_orm::{ConnectionTrait, DbBackend};
+use secrecy::ExposeSecret;
 use serde_json::json;
 
 use crate::support::{
@@ -369,6 +371,31 @@ async fn other_failures_are_eight_attempts_over_time_and_then_dead_with_the_caus
         t.work().await;
         t.take_review(pr);
         assert_eq!((newest(t).await.status, newest(t).await.attempts), (Status::Completed, 1));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_delivery_that_is_damaged_on_disk_dies_in_time_and_holds_up_nobody() {
+    nectr(async |t| {
+        one_waiting(t).await;
+        let damaged = newest(t).await.id;
+        let beside = sea_orm::Database::connect(t.app.config.database_url.expose_secret()).await.unwrap();
+        let bytes = if beside.get_database_backend() == DbBackend::Postgres { "'\\x00'" } else { "X'00'" };
+        let sql = format!("UPDATE deliveries SET payload = {bytes} WHERE id = {}", damaged.0);
+        beside.execute_unprepared(&sql).await.unwrap();
+        beside.close().await.unwrap();
+
+        let other = t.open_pull(clean);
+        t.settle().await;
+        t.take_review(other);
+        for _ in 0..7 {
+            t.pass(hours(1)).work().await;
+        }
+        let rows = t.deliveries().await;
+        let row = rows.iter().find(|row| row.id == damaged).unwrap();
+        assert_eq!((row.status, row.attempts), (Status::Dead, 8));
+        assert!(row.last_error.as_deref().unwrap().contains("frame"), "{:?}", row.last_error);
     })
     .await;
 }

@@ -1,6 +1,6 @@
 //! A review is posted exactly once, whatever becomes of the requests and of the worker that makes them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nectr::sandbox::{
     Failure, NewPull, Pr, Review, ReviewState,
@@ -9,7 +9,7 @@ use nectr::sandbox::{
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::support::{Person, SHOP, T, hours, minutes, nectr};
+use crate::support::{Person, SHOP, T, hours, minutes, nectr, nectr_with};
 
 const CREATE: &str = "POST /repos/*/*/pulls/*/reviews";
 const SUBMIT: &str = "POST /repos/*/*/pulls/*/reviews/*/events";
@@ -172,6 +172,23 @@ async fn p41_a_draft_of_ours_for_another_head_is_removed() {
         let review = exactly_one(t, pr);
         assert_ne!(review.id, stale);
         assert!(review.body.ends_with(&marker(&t.github.head_of(pr))), "{}", review.body);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn p44_removing_a_draft_of_ours_takes_its_turn_as_well() {
+    nectr_with(&[("GITHUB_WRITES_PER_MINUTE", "80")], async |t| {
+        t.connected().await;
+        let pr = t.open_pull(warned);
+        write_review(t, "nectr-bot", pr, &format!("Old.\n\n{}", marker(&"0".repeat(40))), None).await;
+        t.github.forget_calls();
+        let began = Instant::now();
+        t.settle().await;
+        // Refused because of the draft, the draft removed, made, submitted.
+        assert_eq!((t.github.count(CREATE), t.github.count(SUBMIT)), (2, 1));
+        assert!(began.elapsed() >= Duration::from_secs(3));
+        exactly_one(t, pr);
     })
     .await;
 }

@@ -6,7 +6,7 @@ use crate::{
         pull_request::{FileStatus, PrState},
         review::{ReviewEvent, Side},
     },
-    github::{Account, BoxError, NewComment, pr_state::PrStates},
+    github::{Account, BoxError, NewComment, Turn, pr_state::PrStates},
 };
 
 #[tokio::test]
@@ -286,11 +286,11 @@ async fn deleting_a_pending_review_that_is_gone_is_done() {
     for status in [200, 404] {
         let fake = always(status, json!({})).await;
         let (github, _) = fake.github();
-        github.bot().delete_pending_review(&repo(), NUMBER, 80).await.unwrap();
+        github.bot().delete_pending_review(Turn::at_once(), &repo(), NUMBER, 80).await.unwrap();
         assert_eq!(fake.asked(), ["DELETE /repos/acme/api/pulls/7/reviews/80"]);
     }
     let (github, _) = always(422, json!({"message": "already submitted"})).await.github();
-    assert!(github.bot().delete_pending_review(&repo(), NUMBER, 80).await.is_err());
+    assert!(github.bot().delete_pending_review(Turn::at_once(), &repo(), NUMBER, 80).await.is_err());
 }
 
 #[tokio::test]

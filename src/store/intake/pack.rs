@@ -13,7 +13,10 @@ use zstd::{
     bulk::Compressor,
     dict::{DecoderDictionary, EncoderDictionary},
     stream::read::Decoder,
-    zstd_safe::{CParameter, DictAttachPref, compress_bound, get_dict_id_from_dict, get_dict_id_from_frame},
+    zstd_safe::{
+        CParameter, DictAttachPref, compress_bound, get_dict_id_from_dict, get_dict_id_from_frame,
+        get_frame_content_size,
+    },
 };
 
 use crate::store::StoreError;
@@ -63,6 +66,27 @@ fn compressor() -> io::Result<Compressor<'static>> {
     Ok(compressor)
 }
 
+/// A payload as it lies on disk: undone where there is time for it, which is not while its row is read.
+#[derive(Debug, Clone)]
+pub struct Packed(Vec<u8>);
+
+impl Packed {
+    pub(crate) fn new(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// What it will be, in bytes.
+    pub fn size(&self) -> usize {
+        let said = get_frame_content_size(&self.0).ok().flatten();
+        said.and_then(|size| usize::try_from(size).ok()).unwrap_or(self.0.len())
+    }
+
+    /// The JSON, as received. An error if it is damaged.
+    pub fn unpack(&self) -> Result<Vec<u8>, StoreError> {
+        unpack(&self.0)
+    }
+}
+
 /// Undoes [`pack`], with whichever dictionary it was done.
 pub(crate) fn unpack(packed: &[u8]) -> Result<Vec<u8>, StoreError> {
     let unpacked = match get_dict_id_from_frame(packed) {
@@ -93,7 +117,8 @@ mod tests {
     #[test]
     fn whatever_is_packed_is_the_same_when_it_is_unpacked() {
         for payload in [OPENED, b"", b"{}", &[0xff; 70_000]] {
-            assert_eq!(unpack(&pack(payload).unwrap()).unwrap(), payload);
+            let packed = Packed(pack(payload).unwrap());
+            assert_eq!((packed.size(), packed.unpack().unwrap()), (payload.len(), payload.to_vec()));
         }
     }
 
