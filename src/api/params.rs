@@ -2,7 +2,7 @@
 //!
 //! Each type documents itself, and its error is the second half of a sentence that begins with the parameter's name.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, str::FromStr};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use poem_openapi::{
@@ -68,6 +68,11 @@ pub(super) fn repo_name(owner: &Name, repo: &Name) -> Result<RepoName, Problem> 
     RepoName::new(&owner.0, &repo.0).ok_or_else(|| Problem::unprocessable("This cannot be a repository's name"))
 }
 
+/// A number in digits alone: `+1` is none.
+fn counted<T: FromStr>(text: &str) -> Option<T> {
+    text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 /// Makes a type a documented parameter: its name in the document, its schema, how it is read, what it must be.
 macro_rules! parameter {
     ($type:ty, $name:literal, $schema:expr, $read:expr, $must:literal) => {
@@ -118,7 +123,7 @@ parameter!(
     Number,
     "number",
     MetaSchema { minimum: Some(1.0), ..MetaSchema::new_with_format("integer", "int64") },
-    |text| text.parse().ok().filter(|number| *number >= 1).map(Self),
+    |text| counted(text).filter(|number| *number >= 1).map(Self),
     "must be a number, 1 or more"
 );
 parameter!(
@@ -130,7 +135,7 @@ parameter!(
         default: Some(20.into()),
         ..MetaSchema::new_with_format("integer", "int32")
     },
-    |text| text.parse().ok().filter(|limit| (1..=100).contains(limit)).map(Self),
+    |text| counted(text).filter(|limit| (1..=100).contains(limit)).map(Self),
     "must be a number from 1 to 100"
 );
 parameter!(
@@ -223,11 +228,11 @@ mod tests {
             assert!(Name::parse_from_parameter(bad).is_err(), "{bad:?}");
         }
         assert!(Name::parse_from_parameter("my-backend_2.0").is_ok());
-        for bad in ["", "0", "-1", "1.5", "one", "9223372036854775808"] {
+        for bad in ["", "0", "-1", "+1", "1.5", "one", "9223372036854775808"] {
             assert!(Number::parse_from_parameter(bad).is_err(), "{bad:?}");
         }
         assert_eq!(Number::parse_from_parameter("7").unwrap(), Number(7));
-        for bad in ["", "0", "101", "-1", "256", "ten"] {
+        for bad in ["", "0", "101", "-1", "+1", "256", "ten"] {
             assert!(Limit::parse_from_parameter(bad).is_err(), "{bad:?}");
         }
     }

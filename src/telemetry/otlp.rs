@@ -14,6 +14,8 @@ use std::{
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
+use prost::Message;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -103,6 +105,9 @@ enum Refusal {
     Unanswered(#[from] WebError),
     #[error("it answered {status}")]
     Status { status: StatusCode, after: Option<Duration> },
+    /// It took the rest.
+    #[error("it left out {count}: {reason}")]
+    Partly { count: i64, reason: String },
 }
 
 impl Refusal {
@@ -112,7 +117,7 @@ impl Refusal {
         let doubled = FIRST.saturating_mul(2u32.saturating_pow(failures.saturating_sub(1))).min(LONGEST);
         let backoff = doubled.mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0);
         match self {
-            Self::Request(_) => None,
+            Self::Request(_) | Self::Partly { .. } => None,
             Self::Unanswered(_) => Some(backoff),
             Self::Status { status, after } => {
                 matches!(status.as_u16(), 429 | 502 | 503 | 504).then(|| after.unwrap_or(backoff).max(LEAST))
@@ -175,7 +180,7 @@ impl Sender {
         }
         let answer = self.post.web.send(request.body(message)?, self.post.timeout).await?;
         match answer.status {
-            status if status.is_success() => Ok(()),
+            status if status.is_success() => partly(answer.body).map_or(Ok(()), Err),
             status => Err(Refusal::Status { status, after: retry_after(&answer.headers, Utc::now()) }),
         }
     }
@@ -205,6 +210,14 @@ pub async fn try_collectors(otlp: &Otlp) -> Vec<(&'static str, Url, Result<(), S
     tried
 }
 
+/// What a collector that says yes did not take after all, if anything: `partial_success`, which has the same shape for both
+/// signals.
+fn partly(answer: Bytes) -> Option<Refusal> {
+    let said = ExportTraceServiceResponse::decode(answer).ok()?.partial_success?;
+    let something = said.rejected_spans > 0 || !said.error_message.is_empty();
+    something.then_some(Refusal::Partly { count: said.rejected_spans, reason: said.error_message })
+}
+
 /// How long the collector asks for patience: seconds, or a date.
 fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
     let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
@@ -219,6 +232,10 @@ fn random() -> f64 {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use opentelemetry_proto::tonic::collector::metrics::v1::{
+        ExportMetricsPartialSuccess, ExportMetricsServiceResponse,
+    };
 
     use super::*;
 
@@ -245,6 +262,22 @@ mod tests {
         for code in [400, 401, 403, 404, 413, 500, 501] {
             let refusal = Refusal::Status { status: StatusCode::from_u16(code).unwrap(), after: Some(seconds(1)) };
             assert_eq!(refusal.wait(1, 1.0), None, "{code}");
+        }
+    }
+
+    #[test]
+    fn what_a_collector_left_out_of_what_it_took_is_said_and_not_sent_again() {
+        let answer = |count, reason: &str| {
+            let said = ExportMetricsPartialSuccess { rejected_data_points: count, error_message: reason.to_owned() };
+            ExportMetricsServiceResponse { partial_success: Some(said) }.encode_to_vec().into()
+        };
+        let refusal = partly(answer(3, "too many labels")).unwrap();
+        assert_eq!(refusal.to_string(), "it left out 3: too many labels");
+        assert_eq!(refusal.wait(1, 1.0), None);
+        assert!(partly(answer(0, "soon too many labels")).is_some());
+        assert!(partly(answer(0, "")).is_none());
+        for nothing in ["", "{\"partialSuccess\":{}}", "ok"] {
+            assert!(partly(nothing.into()).is_none(), "{nothing}");
         }
     }
 

@@ -1,18 +1,21 @@
 //! The files of a repository and how they hang together, for people to look at.
 
-use std::{cmp::Reverse, collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use neo4rs::{BoltType, query};
 use serde::Deserialize;
 
 use super::{GraphError, SOON, count, server::Server, time};
-use crate::domain::{
-    RepoId,
-    graph::{FEW_FILES, FileMap, FileRow, Scan},
+use crate::{
+    apart,
+    domain::{
+        RepoId,
+        graph::{FileMap, FileRow, Scan},
+    },
 };
 
 /// How long a listing of a whole repository may take.
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(10);
 
 const SCAN: &str = "
     MATCH (s:Scan {repo_id: $repo})
@@ -36,7 +39,6 @@ const NODES: &str = "
 const TOGETHER: &str = "
     UNWIND range(0, size($paths) - 1) AS place
     MATCH (:File {repo_id: $repo, path: $paths[place]})<-[:TOUCHES]-(p:PullRequest)
-    WHERE p.files <= $few
     WITH p, collect(place) AS places WHERE size(places) > 1
     RETURN places";
 
@@ -89,25 +91,12 @@ pub(super) async fn files(server: &Server, repo: RepoId) -> Result<Vec<FileRow>,
 pub(super) async fn map(server: &Server, repo: RepoId) -> Result<FileMap, GraphError> {
     let nodes = query(NODES).param("repo", repo.0).param("nodes", count(FileMap::MAX_NODES));
     let nodes: Vec<File> = server.read(LIMIT, nodes).await?;
-    let together = query(TOGETHER)
-        .param("repo", repo.0)
-        .param("paths", nodes.iter().map(|file| file.path.as_str()).collect::<BoltType>())
-        .param("few", count(FEW_FILES));
+    let paths = nodes.iter().map(|file| file.path.as_str()).collect::<BoltType>();
+    let together = query(TOGETHER).param("repo", repo.0).param("paths", paths);
     let pulls: Vec<Together> = server.read(LIMIT, together).await?;
-
-    let mut pairs: HashMap<(usize, usize), i64> = HashMap::new();
-    for Together { mut places } in pulls {
-        places.sort_unstable_by(|a, b| nodes[*a].path.cmp(&nodes[*b].path));
-        for (at, a) in places.iter().enumerate() {
-            for b in &places[at + 1..] {
-                *pairs.entry((*a, *b)).or_default() += 1;
-            }
-        }
-    }
-    let path = |place: usize| nodes[place].path.as_str();
-    let mut links: Vec<_> = pairs.into_iter().map(|((a, b), weight)| (Reverse(weight), path(a), path(b))).collect();
-    links.sort_unstable();
-    links.truncate(FileMap::MAX_LINKS);
-    let links = links.into_iter().map(|(Reverse(weight), a, b)| (a.to_owned(), b.to_owned(), weight)).collect();
-    Ok(FileMap { links, nodes: nodes.into_iter().map(Into::into).collect() })
+    let pulls: Vec<_> = pulls.into_iter().map(|pull| pull.places).collect();
+    let nodes = nodes.into_iter().map(Into::into).collect();
+    let pairs = pulls.iter().map(|files| files.len() * files.len()).sum();
+    let map = apart::on(pairs, move || FileMap::of(nodes, pulls)).await;
+    map.map_err(|gone| GraphError::Refused(gone.to_string()))
 }

@@ -2,12 +2,15 @@
 
 use std::collections::HashMap;
 
-use sea_orm::{QueryResult, Value};
+use sea_orm::{DbErr, QueryResult, Value};
 
 use super::{super::time, GraphStore, StoreError, rows};
-use crate::domain::{
-    RepoId,
-    graph::{FEW_FILES, FileMap, FileRow, Scan},
+use crate::{
+    apart,
+    domain::{
+        RepoId,
+        graph::{FileMap, FileRow, Scan},
+    },
 };
 
 impl GraphStore {
@@ -45,41 +48,23 @@ impl GraphStore {
         let found = self.query(sql, values).await?;
         let nodes: Vec<FileRow> = found.iter().map(file_row).collect::<Result<_, _>>()?;
         let ids: Vec<i64> = found.iter().map(|row| row.try_get("", "id")).collect::<Result<_, _>>()?;
-        let links = self.links(repo, &ids).await?;
-        let path = |id: i64| nodes.get(usize::try_from(id).ok()?).map(|node| node.path.clone());
-        let mut links: Vec<_> = links
-            .into_iter()
-            .filter_map(|((a, b), weight)| {
-                let (a, b) = (path(a)?, path(b)?);
-                Some(if a < b { (a, b, weight) } else { (b, a, weight) })
-            })
-            .collect();
-        links.sort_by(|a, b| b.2.cmp(&a.2).then_with(|| (&a.0, &a.1).cmp(&(&b.0, &b.1))));
-        links.truncate(FileMap::MAX_LINKS);
-        Ok(FileMap { nodes, links })
+        let pulls = self.pulls_among(repo, &ids).await?;
+        let pairs = pulls.iter().map(|files| files.len() * files.len()).sum();
+        let map = apart::on(pairs, move || FileMap::of(nodes, pulls)).await;
+        map.map_err(|gone| DbErr::Custom(gone.to_string()).into())
     }
 
-    /// How often each two of these files (by their place in the list) are touched together.
-    async fn links(&self, repo: RepoId, files: &[i64]) -> Result<HashMap<(i64, i64), i64>, StoreError> {
-        let sql = "SELECT t.number, CAST(value ->> 1 AS bigint) AS place FROM {rows} \
-                   CROSS JOIN graph_touches t CROSS JOIN graph_pulls p \
-                   WHERE t.file_id = CAST(value ->> 0 AS bigint) AND p.repo_id = $2 AND p.number = t.number \
-                   AND p.files <= $3";
+    /// Which of these files, by their place in the list, each pull request touches.
+    async fn pulls_among(&self, repo: RepoId, files: &[i64]) -> Result<Vec<Vec<usize>>, StoreError> {
+        let sql = "SELECT t.number, CAST(value ->> 1 AS bigint) AS place FROM {rows} CROSS JOIN graph_touches t \
+                   WHERE t.file_id = CAST(value ->> 0 AS bigint) AND t.repo_id = $2";
         let places = rows(files.iter().enumerate().map(|(place, id)| (id, place)))?;
-        let mut pulls: HashMap<i64, Vec<i64>> = HashMap::new();
-        for row in self.query(sql, [places, repo.0.into(), (FEW_FILES as i64).into()]).await? {
-            pulls.entry(row.try_get("", "number")?).or_default().push(row.try_get("", "place")?);
+        let mut pulls: HashMap<i64, Vec<usize>> = HashMap::new();
+        for row in self.query(sql, [places, repo.0.into()]).await? {
+            let place: i64 = row.try_get("", "place")?;
+            pulls.entry(row.try_get("", "number")?).or_default().extend(usize::try_from(place));
         }
-        let mut links = HashMap::new();
-        for mut places in pulls.into_values() {
-            places.sort_unstable();
-            for (at, a) in places.iter().enumerate() {
-                for b in &places[at + 1..] {
-                    *links.entry((*a, *b)).or_insert(0) += 1;
-                }
-            }
-        }
-        Ok(links)
+        Ok(pulls.into_values().collect())
     }
 }
 
