@@ -28,6 +28,7 @@ const USAGE: &str = "usage: cargo bench --bench intake -- [start] [limit] [refus
   --body FILE       another payload of acme/shop than the 24 KB one that is made up
   --server FILE     another binary than the one just built
   --rate N          for `limit`: this rate instead of half of what was reached
+  --steady US       SQLite in memory, each flush takes so many microseconds: a disk without bad moments
   --url URL --secret SECRET [--hook ID] [--pid PID]
                     for `limit` and `refuse`: another receiver, which runs already (on this machine)";
 
@@ -40,6 +41,7 @@ struct Options {
     body: Vec<u8>,
     server: PathBuf,
     rate: Option<f64>,
+    steady: Option<Duration>,
     url: Option<url::Url>,
     secret: String,
     hook: i64,
@@ -57,6 +59,7 @@ impl Options {
             body: payload::opened(),
             server: env!("CARGO_BIN_EXE_nectr").into(),
             rate: None,
+            steady: None,
             url: None,
             secret: String::new(),
             hook: 1,
@@ -74,6 +77,7 @@ impl Options {
                 "--body" => options.body = fs::read(value()?)?,
                 "--server" => options.server = value()?.into(),
                 "--rate" => options.rate = Some(value()?.parse()?),
+                "--steady" => options.steady = Some(Duration::from_micros(value()?.parse()?)),
                 "--url" => options.url = Some(value()?.parse()?),
                 "--secret" => options.secret = value()?,
                 "--hook" => options.hook = value()?.parse()?,
@@ -92,11 +96,11 @@ impl Options {
     }
 
     async fn database(&self) -> anyhow::Result<Database> {
-        Database::fresh(self.postgres.as_deref()).await
+        Database::fresh(self.postgres.as_deref(), self.steady.is_some()).await
     }
 
     async fn start(&self, database: &Database) -> anyhow::Result<(Server, Target)> {
-        let (server, _) = Server::start(&self.server, database, &self.body, None).await?;
+        let (server, _) = Server::start(&self.server, database, &self.body, self.steady).await?;
         let target = server::target(server.address, self.body.clone());
         Ok((server, target))
     }
@@ -144,7 +148,7 @@ async fn start(options: &Options) -> anyhow::Result<()> {
     let database = options.database().await?;
     let mut took = Vec::new();
     for _ in 0..5 {
-        let (server, first) = Server::start(&options.server, &database, &options.body, None).await?;
+        let (server, first) = Server::start(&options.server, &database, &options.body, options.steady).await?;
         took.push(first);
         if took.len() == 5 {
             tokio::time::sleep(Duration::from_secs(2)).await;
@@ -202,7 +206,7 @@ async fn slow(options: &Options) -> anyhow::Result<()> {
     }
     for connections in [options.connections, 256] {
         let database = options.database().await?;
-        let added = Some(Duration::from_millis(1));
+        let added = Some(options.steady.unwrap_or_default() + Duration::from_millis(1));
         let (server, _) = Server::start(&options.server, &database, &options.body, added).await?;
         let target = server::target(server.address, options.body.clone());
         let seen = load::send(&target, Load { connections, ..options.load() }).await;

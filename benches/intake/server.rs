@@ -37,11 +37,11 @@ pub struct Database {
 }
 
 impl Database {
-    /// On SQLite, or on the PostgreSQL server at `server`.
-    pub async fn fresh(server: Option<&str>) -> anyhow::Result<Self> {
+    /// On SQLite, there in memory if wanted, or on the PostgreSQL server at `server`.
+    pub async fn fresh(server: Option<&str>, in_memory: bool) -> anyhow::Result<Self> {
         let this = match server {
             None => {
-                let folder = tempfile::tempdir()?;
+                let folder = if in_memory { tempfile::tempdir_in("/dev/shm") } else { tempfile::tempdir() }?;
                 let url = format!("sqlite://{}", folder.path().join("nectr.db").display());
                 Self { url, server: None, folder: Some(folder) }
             }

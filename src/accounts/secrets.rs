@@ -83,13 +83,13 @@ impl Deref for Candidates {
 
 /// The secrets to try for a delivery: by `hook` among installations; for an id that is not known, installations of the
 /// repository `hint` names that are just being connected; without an id, or for a repository without active installation,
-/// the active installations of that repository (at most 20), else the operator's secret. `hint` is only called when
-/// needed.
+/// the active installations of that repository (at most 20), else the operator's secret. `hint` is only waited for
+/// when needed.
 pub async fn candidates(
     app: &App,
     hook: Option<HookId>,
     fresh: Freshness,
-    hint: impl FnOnce() -> Option<RepoName> + Send,
+    hint: impl Future<Output = Option<RepoName>> + Send,
 ) -> Result<Candidates, SecretsError> {
     let suspects = suspects(&app.store, hook, fresh, hint).await?;
     open(&app.sealer, app.clock.now(), suspects, app.config.webhook_secret.as_ref())
@@ -144,7 +144,7 @@ async fn suspects(
     store: &Store,
     hook: Option<HookId>,
     fresh: Freshness,
-    hint: impl FnOnce() -> Option<RepoName> + Send,
+    hint: impl Future<Output = Option<RepoName>> + Send,
 ) -> Result<Suspects, StoreError> {
     use InstallationState::{Active, Connecting};
     let known = match hook {
@@ -159,7 +159,7 @@ async fn suspects(
         return Ok(Suspects { installations: owners(known), operator: false });
     }
     // Nothing says which repository: an organisation's webhook, made by hand.
-    let Some(repo) = hint() else { return Ok(Suspects { operator: true, ..Suspects::default() }) };
+    let Some(repo) = hint.await else { return Ok(Suspects { operator: true, ..Suspects::default() }) };
     let active = store.installations_named(&repo, Active, MOST, Freshness::Now).await?;
     let operator = active.is_empty();
     let installations = match hook {

@@ -20,9 +20,11 @@ use super::{
 };
 use crate::{
     accounts::{access, session::CurrentUser},
+    apart,
     app::{App, Handle},
     domain::DeliveryId,
     store::{
+        StoreError,
         deliveries::{self as rows, DeliveryFilter, DeliveryRow, Redelivered, Status},
         installations::{Installation, InstallationState},
     },
@@ -88,7 +90,7 @@ struct DeliveryDetail {
     delivery: Delivery,
     /// The headers that were kept, names in lower case.
     headers: BTreeMap<String, String>,
-    /// What GitHub said: JSON, or text if it cannot be read.
+    /// What GitHub said: JSON, text if it is none, null if it is damaged.
     payload: Any<Value>,
     /// Every try, oldest first.
     attempt_log: Vec<Attempt>,
@@ -216,7 +218,7 @@ impl DeliveriesApi {
         id: Path<Number>,
     ) -> Result<Json<DeliveryDetail>, GetFails> {
         let (delivery, _) = own(app, &user, id.0).await?;
-        Ok(Json(delivery.into()))
+        Ok(Json(DeliveryDetail::of(delivery).await))
     }
 
     /// Run a delivery again.
@@ -277,10 +279,18 @@ impl From<DeliveryRow> for Delivery {
     }
 }
 
-impl From<rows::DeliveryDetail> for DeliveryDetail {
-    fn from(detail: rows::DeliveryDetail) -> Self {
-        let payload = serde_json::from_slice(&detail.payload)
-            .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&detail.payload).into_owned()));
+impl DeliveryDetail {
+    async fn of(detail: rows::DeliveryDetail) -> Self {
+        let payload = apart::on(detail.payload.size(), move || {
+            let json = detail.payload.unpack()?;
+            let read = serde_json::from_slice(&json);
+            Ok(read.unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&json).into_owned())))
+        });
+        let payload = payload.await.unwrap_or_else(|error: StoreError| {
+            // Everything else that is known of it is what somebody wants to see now.
+            tracing::error!(%error, delivery = %detail.row.id, "a payload is damaged");
+            Value::Null
+        });
         let headers = detail.headers.as_object().into_iter().flatten();
         Self {
             delivery: detail.row.into(),

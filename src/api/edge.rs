@@ -15,6 +15,7 @@ use std::{
     time::Instant,
 };
 
+use chrono::Utc;
 use futures_util::FutureExt;
 use poem::{
     Endpoint, IntoResponse, Middleware, Request, Response,
@@ -126,11 +127,15 @@ impl<E: Endpoint> Inside<E> {
     }
 }
 
-/// The answer to what never became a request: like any other refusal.
+/// The answer to what never became a request, as other refusals are, with the date that the parser adds to those.
 pub(super) fn refuse(problem: &Problem) -> Response {
     let id = fresh_id();
+    tracing::debug!(request_id = id, answered = %problem, "what came is no request");
     let mut response = problem.answer(&id);
     let headers = response.headers_mut();
+    if let Ok(date) = HeaderValue::from_str(&Utc::now().format("%a, %d %b %Y %H:%M:%S GMT").to_string()) {
+        headers.insert(header::DATE, date);
+    }
     if let Ok(id) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID.clone(), id);
     }

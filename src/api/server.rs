@@ -157,12 +157,14 @@ async fn converse<E: Endpoint + 'static>(
 async fn refuse(mut stream: TcpStream, status: StatusCode) -> io::Result<()> {
     let detail = match status {
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE | StatusCode::URI_TOO_LONG => {
-            format!("The address and the headers of a request may have {} KiB together", AHEAD / 1024)
+            let most = AHEAD / 1024;
+            format!(
+                "The address and the headers of a request may have {most} KiB together, and there may be 100 headers"
+            )
         }
-        _ => "This is not a request in HTTP/1.1".to_owned(),
+        _ => "The request line or a header is malformed".to_owned(),
     };
     let answer = edge::refuse(&Problem::new(status, detail).closing());
-    tracing::debug!(status = status.as_u16(), "what came is no request");
     let mut text = format!("HTTP/1.1 {status}\r\n").into_bytes();
     for (name, value) in answer.headers() {
         text.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
@@ -247,12 +249,13 @@ mod tests {
         let server = tokio::spawn(answer(listener, Arc::new(endpoint), shutdown.clone()));
 
         let good = "GET / HTTP/1.1\r\nHost: nectr\r\n\r\n";
-        let long = format!("GET /{} HTTP/1.1\r\n{good}", "x".repeat(4_000_000));
+        let old = "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
+        let long = format!("GET /{} HTTP/1.1\r\n{good}", "x".repeat(200_000));
         let many = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(200));
         let sent_and_status =
             [("nonsense\r\n\r\n", 400), ("GET / HTTP/7\r\n\r\n", 400), (&long, 431), (&many, 431), ("G\0", 400)];
         for (sent, status) in sent_and_status {
-            for before in ["", good] {
+            for before in ["", good, old] {
                 let mut caller = TcpStream::connect(address).await.unwrap();
                 let mut answers = String::new();
                 if !before.is_empty() {

@@ -147,7 +147,7 @@ async fn settle(app: &App, incoming: Incoming, body: Bytes) -> Result<Answer, Pr
     let (event, payload) = match read {
         Ok(read) => read,
         Err(malformed) => {
-            let kept = app.store.keep_rejected(candidate.installation, &malformed.0, &incoming.kept, &body).await;
+            let kept = app.store.keep_rejected(candidate.installation, &malformed.0, &incoming.kept, body).await;
             if let Err(error) = kept {
                 tracing::warn!(%error, "a malformed delivery was not kept");
             }
@@ -218,12 +218,12 @@ type Read = Result<(Event, Bytes), ParseError>;
 async fn prove(app: &App, incoming: Incoming, body: &Bytes) -> Result<(Candidate, Read, Incoming), Problem> {
     let incoming = Arc::new(incoming);
     let tried = candidates(app, &incoming, body, Freshness::Recent).await?;
-    let mut proven = examine(&tried, &incoming, body).await?;
+    let mut proven = examine(&tried, &incoming, body).await;
     if proven.is_none() {
         // Before somebody is turned away: another process may have made or changed a connection a moment ago.
         let now = candidates(app, &incoming, body, Freshness::Now).await?;
         if !now.same_as(&tried) {
-            proven = examine(&now, &incoming, body).await?;
+            proven = examine(&now, &incoming, body).await;
         }
     }
     let incoming =
@@ -242,7 +242,8 @@ async fn candidates(
     body: &Bytes,
     fresh: Freshness,
 ) -> Result<Arc<Candidates>, SecretsError> {
-    let hint = || webhook::full_name_hint(body, incoming.form);
+    let (body, form) = (body.clone(), incoming.form);
+    let hint = async move { apart::on(body.len(), move || webhook::full_name_hint(&body, form)).await };
     Ok(Arc::new(match incoming.hook {
         Hook::Nonsense => Candidates::default(),
         Hook::Unsaid => secrets::candidates(app, None, fresh, hint).await?,
@@ -251,13 +252,10 @@ async fn candidates(
 }
 
 /// Whose secret fits, if any, and what the body then says.
-async fn examine(
-    candidates: &Arc<Candidates>,
-    incoming: &Arc<Incoming>,
-    body: &Bytes,
-) -> Result<Option<(Candidate, Read)>, Problem> {
+async fn examine(candidates: &Arc<Candidates>, incoming: &Arc<Incoming>, body: &Bytes) -> Option<(Candidate, Read)> {
     let (candidates, incoming, body) = (candidates.clone(), incoming.clone(), body.clone());
-    let examined = apart::on(body.len(), move || {
+    // Hashed once for each secret.
+    apart::on(body.len() * candidates.len(), move || {
         let signature = incoming.signature.as_ref().map(|value| value.as_bytes());
         let (signed, index) = webhook::verify(&candidates, signature, &body).ok()?;
         let read = webhook::parse(&incoming.event, signed, incoming.form).map(|(event, json)| match json {
@@ -265,8 +263,8 @@ async fn examine(
             Cow::Owned(json) => (event, json.into()),
         });
         Some((candidates[index].clone(), read))
-    });
-    examined.await.map_err(Problem::internal)
+    })
+    .await
 }
 
 fn new_delivery(

@@ -40,12 +40,13 @@ impl Wire {
     }
 }
 
-/// The status, if this is an answer of the parser's own. Every refusal of ours has a body.
+/// The status, if this is one answer, and of the parser's own. Every refusal of ours has a body.
 fn refusal(bytes: &[u8]) -> Option<StatusCode> {
-    let head = bytes.strip_prefix(b"HTTP/1.1 4")?.strip_suffix(b"\r\n\r\n")?;
-    let empty = head.split(|byte| *byte == b'\n').any(|line| line.trim_ascii_end() == b"content-length: 0");
-    let status = bytes.get(9..12).filter(|_| empty)?;
-    StatusCode::from_bytes(status).ok()
+    let head = bytes.strip_suffix(b"\r\n\r\n").filter(|_| bytes.starts_with(b"HTTP/1."))?;
+    let status = StatusCode::from_bytes(head.get(9..12)?).ok().filter(StatusCode::is_client_error)?;
+    let mut lines = head.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
+    let one = !lines.clone().any(<[u8]>::is_empty);
+    (one && lines.any(|line| line == b"content-length: 0")).then_some(status)
 }
 
 impl Read for Wire {
@@ -96,8 +97,11 @@ mod tests {
 
     #[test]
     fn a_refusal_without_words_is_known_from_every_other_answer() {
-        let bare = "HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
-        assert_eq!(refusal(bare.as_bytes()).unwrap(), 431);
+        for version in ["1.0", "1.1"] {
+            let bare = format!("HTTP/{version} 431 Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+            assert_eq!(refusal(bare.as_bytes()).unwrap(), 431);
+            assert_eq!(refusal(bare.repeat(2).as_bytes()), None);
+        }
         for other in [
             "HTTP/1.1 404 Not Found\r\ncontent-length: 25\r\n\r\n",
             "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\nx",

@@ -120,7 +120,7 @@ impl Deliveries {
             Action::Show { id, payload, settings } => {
                 let store = open(&settings.database_url()?).await?;
                 let Some(detail) = store.delivery(DeliveryId(id)).await? else { bail!("there is no delivery {id}") };
-                if payload { Ok(out.write_all(&detail.payload)?) } else { Ok(show(&detail, out)?) }
+                if payload { Ok(out.write_all(&detail.payload.unpack()?)?) } else { Ok(show(&detail, out)?) }
             }
             Action::Rejected { payload: None, settings } => {
                 rejected(&open(&settings.database_url()?).await?, out).await
@@ -255,7 +255,7 @@ fn show(detail: &DeliveryDetail, out: &mut dyn Write) -> std::io::Result<()> {
             writeln!(out, "  {} {} {}", time(effect.created_at), safe(&effect.kind), safe(url))?;
         }
     }
-    writeln!(out, "\npayload       {} bytes (`--payload` prints them)", detail.payload.len())
+    writeln!(out, "\npayload       {} bytes (`--payload` prints them)", detail.payload.size())
 }
 
 /// Queues them oldest first, as they came. Fails in the end if one of them could not be.

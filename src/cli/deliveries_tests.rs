@@ -98,7 +98,7 @@ async fn what_was_refused_although_it_was_signed_is_listed_and_shown_as_it_came(
     let headers = json!({"x-github-event": "pull_request", "x-github-delivery": "0b0b\u{1b}"});
     for body in [b"[1]\n".as_slice(), b"{\n"] {
         let reason = "the payload is not a JSON object";
-        inbox.store.keep_rejected(InstallationId::OPERATOR, reason, &headers, body).await.unwrap();
+        inbox.store.keep_rejected(InstallationId::OPERATOR, reason, &headers, body.into()).await.unwrap();
     }
     let text = inbox.run("rejected").await.unwrap();
     let lines: Vec<&str> = text.lines().collect();

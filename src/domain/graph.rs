@@ -371,9 +371,15 @@ impl FileMap {
     /// More could not be told apart.
     pub const MAX_LINKS: usize = 2_000;
 
+    /// How much [`FileMap::of`] has to look at: about so many numbers.
+    pub fn size(nodes: &[FileRow], pulls: &[Vec<usize>]) -> usize {
+        let pairs: usize = pulls.iter().map(|files| files.len() * files.len()).sum();
+        nodes.len() * nodes.len() + pairs
+    }
+
     /// Counts pairs. `pulls` says of each pull request which of the files, by place, it touches. However many those are,
     /// a pair costs nothing but an addition: a pull request over all 700 files has 244,650.
-    pub fn of(nodes: Vec<FileRow>, pulls: impl IntoIterator<Item = Vec<usize>>) -> Self {
+    pub fn of(nodes: Vec<FileRow>, pulls: Vec<Vec<usize>>) -> Self {
         let count = nodes.len();
         let mut by_path: Vec<usize> = (0..count).collect();
         by_path.sort_unstable_by(|a, b| nodes[*a].path.cmp(&nodes[*b].path));

@@ -233,7 +233,8 @@ impl<'a> Bot<'a> {
         Told::read(&answer)
     }
 
-    /// As [`Bot::call`], for what changes something: GitHub counts that separately, for all replicas together.
+    /// As [`Bot::call`], for what changes something: GitHub wants a second between any two, and counts separately those that
+    /// make content.
     async fn write(&self, call: Call) -> Result<Answer, GitHubError> {
         let _turn = self.turn().await?;
         self.call(call).await

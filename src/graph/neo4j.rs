@@ -138,10 +138,13 @@ impl CodeGraph for Neo4j {
     }
 
     async fn files(&self, repo: RepoId) -> Result<Vec<FileRow>, GraphError> {
+        // A listing may take long; whether anybody is there is known soon.
+        self.ping().await?;
         files::files(&self.server, repo).await
     }
 
     async fn map(&self, repo: RepoId) -> Result<FileMap, GraphError> {
+        self.ping().await?;
         files::map(&self.server, repo).await
     }
 }

@@ -27,8 +27,7 @@ pub async fn handle(app: &App, claimed: Claimed) -> Result<Outcome, Failure> {
                 let json = payload.unpack().map_err(|error| error.to_string())?;
                 webhook::reread(&event, &json).map_err(|error| error.to_string())
             });
-            let event = event.await.unwrap_or_else(|error| Err(error.to_string()));
-            let event = event.map_err(|error| Failure::Again { retry: Retry::Count, error })?;
+            let event = event.await.map_err(|error| Failure::Again { retry: Retry::Count, error })?;
             // No wildcard arm: a new event must be placed.
             match event {
                 Event::PullRequest(event) => {

@@ -48,19 +48,15 @@ impl Intake {
     pub(super) fn start(store: Store) -> io::Result<Self> {
         let (sender, mut receiver) = mpsc::channel(WAITING);
         let (begins, begun) = std::sync::mpsc::sync_channel(1);
-        let writer =
-            thread::Builder::new().name("intake".into()).spawn(move || match runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-            {
-                Ok(runtime) => {
-                    let _ = begins.send(Ok(()));
-                    to_the_end(|| runtime.block_on(write(&store, &mut receiver)));
-                }
-                Err(error) => {
-                    let _ = begins.send(Err(error));
-                }
-            })?;
+        // The runtime is made where it is used: one that comes to nothing may not be dropped where others run.
+        let work = move || {
+            let runtime = runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = runtime.map_err(|error| begins.send(Err(error)));
+            let Ok(runtime) = runtime else { return };
+            let _ = begins.send(Ok(()));
+            to_the_end(|| runtime.block_on(write(&store, &mut receiver)));
+        };
+        let writer = thread::Builder::new().name("intake".into()).spawn(work)?;
         begun.recv().map_err(io::Error::other)??;
         Ok(Self { queue: Arc::new(Mutex::new(Some(sender))), writer: Arc::new(Mutex::new(Some(writer))) })
     }

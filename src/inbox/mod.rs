@@ -57,8 +57,7 @@ impl Inbox {
     /// Puts a delivery on disk and says what became of it, after the commit.
     pub async fn accept(&self, delivery: NewDelivery) -> Result<Accepted, IntakeError> {
         let store = self.store.clone();
-        let prepared = apart::on(delivery.payload.len(), move || store.prepare(delivery)).await;
-        let prepared = prepared.map_err(|_| IntakeError::Closed)?.map_err(Arc::new)?;
+        let prepared = apart::on(delivery.payload.len(), move || store.prepare(delivery)).await.map_err(Arc::new)?;
         let accepted = tokio::time::timeout(STORE_DEADLINE, self.intake.accept(prepared))
             .await
             .map_err(|_| IntakeError::Slow)??;

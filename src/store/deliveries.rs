@@ -8,7 +8,7 @@ use sea_orm::{
 
 use super::{
     Lane, Page, Store, StoreError,
-    intake::unpack,
+    intake::Packed,
     micros, time,
     work::{Lease, Source},
 };
@@ -164,8 +164,8 @@ pub struct DeliveryDetail {
     pub row: DeliveryRow,
     /// The headers that were kept, a JSON object.
     pub headers: serde_json::Value,
-    /// The JSON payload, as received.
-    pub payload: Vec<u8>,
+    /// The JSON, as received.
+    pub payload: Packed,
     /// Tries, oldest first.
     pub attempts: Vec<Attempt>,
     /// What it did.
@@ -267,7 +267,7 @@ impl Store {
         Ok(Some(DeliveryDetail {
             row: row.try_into()?,
             headers: serde_json::from_str(&headers).map_err(|error| StoreError::Corrupt(error.to_string()))?,
-            payload: unpack(&payload)?,
+            payload: Packed::new(payload),
             attempts: self.attempts(id).await?,
             effects: self.effects_of(id).await?,
         }))

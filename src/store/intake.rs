@@ -24,7 +24,6 @@ mod sqlite;
 
 pub use pack::Packed;
 use pack::pack;
-pub(crate) use pack::unpack;
 
 /// A delivery that proved itself, ready to be put on disk.
 #[derive(Debug, Clone)]

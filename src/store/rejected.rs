@@ -1,10 +1,11 @@
 //! Deliveries that were signed but malformed: the last 100 of each installation, for the operator.
 
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 
 use super::{Lane, Store, StoreError, time, work::clean};
-use crate::domain::InstallationId;
+use crate::{apart, domain::InstallationId};
 
 /// How many are kept per installation.
 const KEPT: i64 = 100;
@@ -31,10 +32,11 @@ impl Store {
         installation: InstallationId,
         reason: &str,
         headers: &serde_json::Value,
-        body: &[u8],
+        body: Bytes,
     ) -> Result<(), StoreError> {
         // Without the dictionary: whoever looks into what was malformed has ordinary tools.
-        let packed = zstd::bulk::compress(body, 1).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        let packed = apart::on(body.len(), move || zstd::bulk::compress(&body, 1)).await;
+        let packed = packed.map_err(|error| StoreError::Corrupt(error.to_string()))?;
         let tx = self.begin(Lane::Intake).await?;
         let sql =
             "INSERT INTO rejected (installation_id, received_at, reason, headers, body) VALUES ($1, $2, $3, $4, $5)";

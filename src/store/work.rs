@@ -295,7 +295,7 @@ fn claimed(lease: Lease, row: &QueryResult) -> Result<Claimed, StoreError> {
     let attempts = row.try_get("", "attempts")?;
     let (work, trace) = match lease.source {
         Source::Delivery => {
-            let mut headers = json(&row.try_get::<String>("", "headers")?)?;
+            let mut headers = readable(&row.try_get::<String>("", "headers")?);
             let work = Work::Delivery {
                 id: DeliveryId(lease.id),
                 event: row.try_get("", "kind")?,
@@ -306,7 +306,7 @@ fn claimed(lease: Lease, row: &QueryResult) -> Result<Claimed, StoreError> {
         Source::Task => {
             let repo_id: Option<i64> = row.try_get("", "repo_id")?;
             let name: Option<String> = row.try_get("", "repo")?;
-            let mut payload = json(&row.try_get::<String>("", "payload")?)?;
+            let mut payload = readable(&row.try_get::<String>("", "payload")?);
             let trace = take_trace(&mut payload);
             let work = Work::Task {
                 id: TaskId(lease.id),
@@ -323,8 +323,12 @@ fn claimed(lease: Lease, row: &QueryResult) -> Result<Claimed, StoreError> {
     Ok(Claimed { lease, attempts, installation, received_at: time(row.try_get("", "received_at")?), trace, work })
 }
 
-fn json(text: &str) -> Result<serde_json::Value, StoreError> {
-    serde_json::from_str(text).map_err(|error| StoreError::Corrupt(error.to_string()))
+/// What is damaged is nothing: an error here would be one of every claim, for ever.
+fn readable(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap_or_else(|error| {
+        tracing::error!(%error, "what was kept with a piece of work is damaged");
+        serde_json::Value::Null
+    })
 }
 
 fn take_trace(kept: &mut serde_json::Value) -> Option<String> {

@@ -180,9 +180,23 @@ impl Sender {
         }
         let answer = self.post.web.send(request.body(message)?, self.post.timeout).await?;
         match answer.status {
-            status if status.is_success() => partly(answer.body).map_or(Ok(()), Err),
+            status if status.is_success() => self.taken(answer.body),
             status => Err(Refusal::Status { status, after: retry_after(&answer.headers, Utc::now()) }),
         }
+    }
+
+    /// What a collector that says yes did not take after all, if anything: `partial_success`, which has the same shape for
+    /// both signals. With nothing left out it is a warning.
+    fn taken(&self, answer: Bytes) -> Result<(), Refusal> {
+        let said = ExportTraceServiceResponse::decode(answer).ok().and_then(|answer| answer.partial_success);
+        let Some(said) = said.filter(|said| said.rejected_spans > 0 || !said.error_message.is_empty()) else {
+            return Ok(());
+        };
+        if said.rejected_spans > 0 {
+            return Err(Refusal::Partly { count: said.rejected_spans, reason: said.error_message });
+        }
+        tracing::debug!(collector = %self.target.url, warning = said.error_message, "the collector took everything");
+        Ok(())
     }
 
     fn complain(&self, refusal: &Refusal) {
@@ -190,8 +204,8 @@ impl Sender {
             tracing::warn!(
                 collector = %self.target.url,
                 error = %refusal,
-                "the collector does not take telemetry: what it does not take within a minute is lost; this is said \
-                 again in 5 minutes at the earliest"
+                "the collector does not take telemetry, or not all of it: what it does not take within a minute is lost; \
+                 this is said again in 5 minutes at the earliest"
             );
         }
     }
@@ -208,14 +222,6 @@ pub async fn try_collectors(otlp: &Otlp) -> Vec<(&'static str, Url, Result<(), S
         tried.push((signal, target.url.clone(), taken.map_err(|refusal| refusal.to_string())));
     }
     tried
-}
-
-/// What a collector that says yes did not take after all, if anything: `partial_success`, which has the same shape for both
-/// signals.
-fn partly(answer: Bytes) -> Option<Refusal> {
-    let said = ExportTraceServiceResponse::decode(answer).ok()?.partial_success?;
-    let something = said.rejected_spans > 0 || !said.error_message.is_empty();
-    something.then_some(Refusal::Partly { count: said.rejected_spans, reason: said.error_message })
 }
 
 /// How long the collector asks for patience: seconds, or a date.
@@ -265,19 +271,21 @@ mod tests {
         }
     }
 
-    #[test]
-    fn what_a_collector_left_out_of_what_it_took_is_said_and_not_sent_again() {
+    #[tokio::test]
+    async fn what_a_collector_left_out_of_what_it_took_is_said_and_not_sent_again() {
+        let target = Target { url: Url::parse("http://collector.test/").unwrap(), headers: HeaderMap::new() };
+        let sender = Post::new(seconds(1)).sender(&target);
         let answer = |count, reason: &str| {
             let said = ExportMetricsPartialSuccess { rejected_data_points: count, error_message: reason.to_owned() };
             ExportMetricsServiceResponse { partial_success: Some(said) }.encode_to_vec().into()
         };
-        let refusal = partly(answer(3, "too many labels")).unwrap();
+        let refusal = sender.taken(answer(3, "too many labels")).unwrap_err();
         assert_eq!(refusal.to_string(), "it left out 3: too many labels");
         assert_eq!(refusal.wait(1, 1.0), None);
-        assert!(partly(answer(0, "soon too many labels")).is_some());
-        assert!(partly(answer(0, "")).is_none());
+        assert!(sender.taken(answer(0, "soon too many labels")).is_ok());
+        assert!(sender.taken(answer(0, "")).is_ok());
         for nothing in ["", "{\"partialSuccess\":{}}", "ok"] {
-            assert!(partly(nothing.into()).is_none(), "{nothing}");
+            assert!(sender.taken(nothing.into()).is_ok(), "{nothing}");
         }
     }
 

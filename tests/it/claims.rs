@@ -190,7 +190,7 @@ async fn what_was_received_comes_back_byte_for_byte() {
     inbox(async |t| {
         let payload = Bytes::from(format!("{{\"emoji\":\"\u{1f41d}\",\"pad\":\"{}\"}}", "x".repeat(100_000)));
         let id = t.put(NewDelivery { payload: payload.clone(), ..delivery(1, 1) }).await;
-        assert_eq!(t.store.delivery(id).await.unwrap().unwrap().payload, payload);
+        assert_eq!(t.store.delivery(id).await.unwrap().unwrap().payload.unpack().unwrap(), payload);
     })
     .await;
 }

@@ -127,5 +127,5 @@ async fn reviewed(t: &T, pr: Pr) {
 
 /// The JSON a delivery was stored with.
 async fn stored(t: &T, id: i64) -> Vec<u8> {
-    t.app.store.delivery(DeliveryId(id)).await.unwrap().unwrap().payload
+    t.app.store.delivery(DeliveryId(id)).await.unwrap().unwrap().payload.unpack().unwrap()
 }

@@ -179,6 +179,22 @@ async fn a_server_that_hangs_or_goes_away_is_unreachable_until_it_is_back() {
     assert_eq!(paths(&graph, repo).await, ["a.rs", "b.rs"]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn whoever_looks_at_files_is_told_soon_that_the_server_hangs() {
+    // Connections are made, and nobody ever takes them.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let graph = Neo4j::new(&Neo4jOptions {
+        uri: format!("bolt://{}", silent.local_addr().unwrap()),
+        username: "neo4j".to_owned(),
+        password: None,
+        database: None,
+    });
+    let (graph, began) = (graph.unwrap(), tokio::time::Instant::now());
+    expect_unreachable(&graph, async || graph.files(fresh_repo()).await.map(drop)).await;
+    expect_unreachable(&graph, async || graph.map(fresh_repo()).await.map(drop)).await;
+    assert_eq!(began.elapsed().as_secs(), 2 * 2, "of a clock that goes only while everybody waits");
+}
+
 async fn expect_unreachable(graph: &Neo4j, call: impl AsyncFn() -> Result<(), GraphError>) {
     let answer = timeout(FOR_EVER, call()).await.expect("an answer, whatever it is");
     assert!(matches!(answer, Err(GraphError::Unavailable(_))), "{} said {answer:?}", graph.backend());

@@ -33,7 +33,8 @@ impl Fixture {
 
     /// The installations to try, and whether the operator's secret is tried too.
     async fn tried(&self, hook: Option<i64>, repo: Option<&str>) -> (Vec<InstallationId>, bool) {
-        let suspects = suspects(&self.store, hook.map(HookId), Freshness::Recent, || repo.map(name)).await.unwrap();
+        let suspects =
+            suspects(&self.store, hook.map(HookId), Freshness::Recent, async { repo.map(name) }).await.unwrap();
         (suspects.installations.iter().map(|owned| owned.installation.id).collect(), suspects.operator)
     }
 }
@@ -43,7 +44,8 @@ async fn a_known_webhook_answers_for_its_installation_alone_and_the_body_is_not_
     let t = Fixture::new().await;
     let adas = t.active(t.sign_in(7, "ada").await, 900).await;
     t.active(t.sign_in(8, "bob").await, 901).await;
-    let suspects = suspects(&t.store, Some(HookId(900)), Freshness::Recent, || panic!("read the body")).await.unwrap();
+    let suspects =
+        suspects(&t.store, Some(HookId(900)), Freshness::Recent, async { panic!("read the body") }).await.unwrap();
     assert_eq!(suspects.installations.iter().map(|o| o.installation.id).collect::<Vec<_>>(), [adas]);
     assert!(!suspects.operator);
 }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// How long a listing of a whole repository may take.
-const LIMIT: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(20);
 
 const SCAN: &str = "
     MATCH (s:Scan {repo_id: $repo})
@@ -95,8 +95,6 @@ pub(super) async fn map(server: &Server, repo: RepoId) -> Result<FileMap, GraphE
     let together = query(TOGETHER).param("repo", repo.0).param("paths", paths);
     let pulls: Vec<Together> = server.read(LIMIT, together).await?;
     let pulls: Vec<_> = pulls.into_iter().map(|pull| pull.places).collect();
-    let nodes = nodes.into_iter().map(Into::into).collect();
-    let pairs = pulls.iter().map(|files| files.len() * files.len()).sum();
-    let map = apart::on(pairs, move || FileMap::of(nodes, pulls)).await;
-    map.map_err(|gone| GraphError::Refused(gone.to_string()))
+    let nodes: Vec<FileRow> = nodes.into_iter().map(Into::into).collect();
+    Ok(apart::on(FileMap::size(&nodes, &pulls), move || FileMap::of(nodes, pulls)).await)
 }

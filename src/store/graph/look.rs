@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use sea_orm::{DbErr, QueryResult, Value};
+use sea_orm::{QueryResult, Value};
 
 use super::{super::time, GraphStore, StoreError, rows};
 use crate::{
@@ -49,9 +49,7 @@ impl GraphStore {
         let nodes: Vec<FileRow> = found.iter().map(file_row).collect::<Result<_, _>>()?;
         let ids: Vec<i64> = found.iter().map(|row| row.try_get("", "id")).collect::<Result<_, _>>()?;
         let pulls = self.pulls_among(repo, &ids).await?;
-        let pairs = pulls.iter().map(|files| files.len() * files.len()).sum();
-        let map = apart::on(pairs, move || FileMap::of(nodes, pulls)).await;
-        map.map_err(|gone| DbErr::Custom(gone.to_string()).into())
+        Ok(apart::on(FileMap::size(&nodes, &pulls), move || FileMap::of(nodes, pulls)).await)
     }
 
     /// Which of these files, by their place in the list, each pull request touches.

@@ -88,7 +88,7 @@ impl Packed {
 }
 
 /// Undoes [`pack`], with whichever dictionary it was done.
-pub(crate) fn unpack(packed: &[u8]) -> Result<Vec<u8>, StoreError> {
+fn unpack(packed: &[u8]) -> Result<Vec<u8>, StoreError> {
     let unpacked = match get_dict_id_from_frame(packed) {
         None => zstd::stream::decode_all(packed),
         Some(id) => {

@@ -22,7 +22,7 @@ async fn rows(store: &Store) -> i64 {
 
 async fn payload(store: &Store, accepted: Accepted) -> Vec<u8> {
     let Accepted::New(id) = accepted else { panic!("{accepted:?}") };
-    store.delivery(id).await.unwrap().unwrap().payload
+    store.delivery(id).await.unwrap().unwrap().payload.unpack().unwrap()
 }
 
 #[tokio::test]

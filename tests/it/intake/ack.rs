@@ -26,7 +26,7 @@ async fn p28_after_the_202_the_row_is_there_for_everybody() {
         assert_eq!((row.guid.as_str(), row.repo.as_deref()), (delivery.guid.as_str(), Some(SHOP)));
         assert_eq!((row.status, row.attempts), (Status::Queued, 0));
         let stored = elsewhere.delivery(DeliveryId(row.id.0)).await.unwrap().unwrap();
-        assert_eq!(stored.payload, delivery.body);
+        assert_eq!(stored.payload.unpack().unwrap(), delivery.body);
         drop(elsewhere);
         reviewed(t, pr).await;
     })
