@@ -3,9 +3,11 @@
 use std::{
     future::Future,
     pin::Pin,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{Arc, Mutex, atomic::AtomicBool},
     time::{Duration, Instant},
 };
+
+use chrono::{DateTime, Utc};
 
 use crate::{
     config::{Config, GraphConfig},
@@ -37,6 +39,8 @@ pub struct App {
     pub graph: Option<Graph>,
     /// Remembered pull-request states.
     pub pr_states: PrStates,
+    /// When GitHub last took longer to say who may see what than anybody waits.
+    pub github_silent_at: Mutex<Option<DateTime<Utc>>>,
     /// Where deliveries and tasks are handed in.
     pub inbox: Inbox,
     /// Set while the process is shutting down: `/health/ready` says 503.
@@ -98,6 +102,7 @@ impl App {
             graph: graph(&config, &store)?,
             sealer: Sealer::new(&config.secret_key, config.secret_key_previous.as_ref()),
             pr_states: PrStates::new(clock.clone()),
+            github_silent_at: Mutex::default(),
             inbox: Inbox::start(store.clone())?,
             draining: AtomicBool::new(false),
             started: Instant::now(),

@@ -6,12 +6,14 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    sync::PoisonError,
     time::Duration,
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{StreamExt, stream};
 use secrecy::SecretString;
+use tokio::time::Instant;
 
 use super::{session::CurrentUser, token::github_token};
 use crate::{
@@ -34,6 +36,10 @@ const OUTAGE: TimeDelta = TimeDelta::hours(24);
 /// How long the caller waits for GitHub in all. What it has not said by then counts as unreachable; what it has is
 /// remembered, so the next time begins there.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long after such a silence the last yes counts without asking: else every look at anything takes that long, just when
+/// somebody wants to know what is wrong.
+const SILENCE: TimeDelta = TimeDelta::seconds(30);
 
 /// How many repositories are asked about at a time.
 const AT_A_TIME: usize = 8;
@@ -83,13 +89,21 @@ async fn visible(app: &App, user: &CurrentUser, repos: Vec<RepoRef>) -> Result<H
         repos.into_iter().partition(|repo| remembered.get(&repo.id).is_some_and(|answer| is_fresh(answer, now)));
     let mut visible: HashSet<RepoId> =
         fresh.iter().map(|repo| repo.id).filter(|id| remembered.get(id).is_some_and(|answer| answer.allowed)).collect();
+    let (bridged, stale): (Vec<_>, Vec<_>) = stale.into_iter().partition(|repo| {
+        is_silent(app, now) && remembered.get(&repo.id).is_some_and(|answer| bridges_outage(answer, now))
+    });
+    visible.extend(bridged.iter().map(|repo| repo.id));
     if stale.is_empty() {
         return Ok(visible);
     }
     let Some(token) = github_token(app, user.id).await? else { return Ok(visible) };
 
     let mut heard = Vec::new();
+    let began = Instant::now();
     let mut answers = ask(app, &token, stale.clone()).await;
+    if began.elapsed() >= PATIENCE {
+        *app.github_silent_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(app.clock.now());
+    }
     for RepoRef { id, .. } in stale {
         match answers.remove(&id) {
             Some(answer) => {
@@ -137,6 +151,12 @@ fn hear(id: RepoId, answer: Result<Repository, GitHubError>) -> Option<Heard> {
         ) => Some(Heard::No),
         Err(GitHubError::RateLimited { .. } | GitHubError::Unavailable(_) | GitHubError::Protocol(_)) => None,
     }
+}
+
+/// Whether GitHub kept somebody waiting in vain a moment ago.
+fn is_silent(app: &App, now: DateTime<Utc>) -> bool {
+    let at = *app.github_silent_at.lock().unwrap_or_else(PoisonError::into_inner);
+    at.is_some_and(|at| (TimeDelta::zero()..SILENCE).contains(&(now - at)))
 }
 
 fn is_fresh(answer: &Answer, now: DateTime<Utc>) -> bool {

@@ -114,7 +114,12 @@ fn open(
                     disconnected: installation.state == InstallationState::Disconnected,
                 }),
                 Err(error) => {
-                    tracing::error!(%error, installation = %installation.id, "a webhook secret");
+                    tracing::error!(
+                        %error,
+                        installation = %installation.id,
+                        "a webhook's secret cannot be opened, its deliveries are answered 503: was SECRET_KEY changed? Put \
+                         the old one into SECRET_KEY_PREVIOUS, or repair the webhook"
+                    );
                     candidates.unopened = true;
                 }
             }

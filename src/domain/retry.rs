@@ -9,8 +9,22 @@ use chrono::{DateTime, TimeDelta, Utc};
 pub enum Retry {
     /// Nothing is wrong with this piece of work; the world is not ready. Does not count as an attempt.
     Park(Duration),
+    /// The other side does not answer. As parked; the longer that lasts, the longer until the next try.
+    Away,
     /// It failed; try again with back-off, a bounded number of times.
     Count,
+}
+
+/// The first wait for somebody who does not answer, and the longest.
+const AWAY: Duration = Duration::from_secs(30);
+const LONG_AWAY: Duration = Duration::from_secs(600);
+
+/// How long to wait for somebody who has not answered for `parked`: 30 s at first, later up to a quarter of that time, or
+/// 10 min, with full jitter; `random` is uniform in `0.0..1.0`. All that waits would otherwise come back in one moment, again
+/// and again.
+pub fn while_away(parked: Duration, random: f64) -> Duration {
+    let ceiling = (parked / 4).clamp(AWAY, LONG_AWAY);
+    AWAY + (ceiling - AWAY).mul_f64(random.clamp(0.0, 1.0))
 }
 
 /// Attempts before a piece of work is dead.
@@ -50,6 +64,17 @@ mod tests {
         assert_eq!(backoff(2, 1.0), Duration::from_secs(15));
         assert_eq!(backoff(7, 1.0), Duration::from_secs(3600));
         assert_eq!(backoff(30, 1.0), Duration::from_secs(3600));
+    }
+
+    #[test]
+    fn whoever_is_away_for_long_is_asked_less_often_and_not_by_all_at_once() {
+        let minutes = |n: u64| Duration::from_secs(60 * n);
+        for parked in [Duration::ZERO, minutes(2)] {
+            assert_eq!(while_away(parked, 0.99), AWAY);
+        }
+        assert_eq!(while_away(minutes(20), 1.0), minutes(5));
+        assert_eq!(while_away(minutes(4000), 1.0), LONG_AWAY);
+        assert_eq!(while_away(minutes(4000), 0.0), AWAY);
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! Everything that puts words on GitHub passes the shared write limiter first; a token GitHub refused is looked for
 //! again at the next call.
 
+use std::time::Instant;
+
 use chrono::DateTime;
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
@@ -36,15 +38,26 @@ impl<'a> Bot<'a> {
 
     /// Who the bot is. Asked once per token.
     pub async fn account(&self) -> Result<Account, GitHubError> {
-        let token = TokenKey::of(&self.inner.bot_token.get().await?);
-        let mut known = self.inner.bot_account.lock().await;
-        if let Some((of, account)) = &*known
-            && *of == token
-        {
-            return Ok(account.clone());
+        let (token, wanted) = (TokenKey::of(&self.inner.bot_token.get().await?), Instant::now());
+        let mut asked = self.inner.bot_account.lock().await;
+        match &*asked {
+            AskedAccount::Known(of, account) if *of == token => return Ok(account.clone()),
+            // Whoever waited for the answer has it too: asking one after the other would take each of them longer.
+            AskedAccount::Failed(at, why) if *at >= wanted => return Err(GitHubError::Unavailable(why.clone().into())),
+            _ => {}
         }
-        let user: wire::User = self.call(Call::get("/user".to_owned(), "the bot's account")).await?.json()?;
-        Ok(known.insert((token, user.into())).1.clone())
+        let answer = self.call(Call::get("/user".to_owned(), "the bot's account")).await;
+        match answer.and_then(|answer| answer.json::<wire::User>()) {
+            Ok(user) => {
+                let account = Account::from(user);
+                *asked = AskedAccount::Known(token, account.clone());
+                Ok(account)
+            }
+            Err(error) => {
+                *asked = AskedAccount::Failed(Instant::now(), format!("asking for the bot's account: {error}"));
+                Err(error)
+            }
+        }
     }
 
     /// What GitHub says of the bot's token, asked anew.
@@ -247,6 +260,18 @@ impl<'a> Bot<'a> {
         }
         answer
     }
+}
+
+/// What became of asking who the bot is.
+#[derive(Default)]
+pub(super) enum AskedAccount {
+    /// Nobody asked yet.
+    #[default]
+    Never,
+    /// It is this one, with this token.
+    Known(TokenKey, Account),
+    /// It failed, then and because of this.
+    Failed(Instant, String),
 }
 
 /// The right to write to GitHub once, now.

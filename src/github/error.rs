@@ -58,7 +58,7 @@ impl GitHubError {
     pub fn retry(&self) -> Retry {
         match self {
             Self::RateLimited { retry_after } => Retry::Park(*retry_after),
-            Self::Unavailable(_) => Retry::Park(Duration::from_secs(30)),
+            Self::Unavailable(_) => Retry::Away,
             // The token, not the work: somebody has to give it (back) its rights.
             Self::Unauthorized | Self::NoToken(_) | Self::Forbidden { .. } => Retry::Park(Duration::from_secs(300)),
             Self::NotFound { .. } | Self::Rejected { .. } | Self::Protocol(_) => Retry::Count,

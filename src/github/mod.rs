@@ -64,7 +64,7 @@ struct Inner {
     oauth: Option<(String, SecretString)>,
     gate: Arc<dyn RateGate>,
     bot_token: token::BotToken,
-    bot_account: tokio::sync::Mutex<Option<(limits::TokenKey, Account)>>,
+    bot_account: tokio::sync::Mutex<bot::AskedAccount>,
 }
 
 /// How to reach GitHub.

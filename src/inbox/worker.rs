@@ -16,7 +16,7 @@ use tracing::{Instrument, Span};
 
 use super::Inbox;
 use crate::{
-    domain::retry::{Retry, backoff},
+    domain::retry::{Retry, backoff, while_away},
     store::{
         Store, StoreError,
         lease::End,
@@ -109,7 +109,7 @@ impl Workers {
     }
 
     async fn try_it(&self, claimed: Claimed, shutdown: &CancellationToken) {
-        let (lease, started) = (claimed.lease, Instant::now());
+        let (lease, parked, started) = (claimed.lease, claimed.parked, Instant::now());
         let attempts = i32::try_from(claimed.attempts).unwrap_or(i32::MAX);
         let end = match self.attend(claimed, shutdown).await {
             Attended::HandBack => End::HandedBack,
@@ -123,11 +123,21 @@ impl Workers {
                 return;
             }
             Attended::Ended(Err(Failure::Again { retry, error })) => {
-                tracing::warn!(source = lease.source.as_str(), id = lease.id, attempts, error, "will try again");
-                match retry {
-                    Retry::Park(wait) => End::Parked { wait, error },
-                    Retry::Count => End::Failed { wait: backoff(attempts, (self.jitter)()), error },
-                }
+                let (wait, counts) = match retry {
+                    Retry::Park(wait) => (wait, false),
+                    Retry::Away => (while_away(parked, (self.jitter)()), false),
+                    Retry::Count => (backoff(attempts, (self.jitter)()), true),
+                };
+                tracing::warn!(
+                    source = lease.source.as_str(),
+                    id = lease.id,
+                    // One that is parked was none.
+                    attempts = attempts - i32::from(!counts),
+                    in_seconds = wait.as_secs(),
+                    error,
+                    "will try again"
+                );
+                if counts { End::Failed { wait, error } } else { End::Parked { wait, error } }
             }
         };
         self.record(lease, &end).await;
@@ -208,8 +218,8 @@ fn note(lease: Lease, attempts: i32, end: &End, took: Duration) {
 fn attempt(claimed: &Claimed) -> Span {
     let Claimed { lease, attempts, trace, work, .. } = claimed;
     let (kind, repo, number) = match work {
-        Work::Delivery { event, .. } => (event, None, None),
-        Work::Task { kind, repo, number, .. } => (kind, repo.as_ref(), *number),
+        Work::Delivery { event, repo, number, .. } => (event, repo.clone(), *number),
+        Work::Task { kind, repo, number, .. } => (kind, repo.as_ref().map(|repo| repo.name.to_string()), *number),
     };
     let span = tracing::info_span!(
         parent: None,
@@ -218,7 +228,7 @@ fn attempt(claimed: &Claimed) -> Span {
         id = lease.id,
         kind,
         attempt = attempts,
-        repository = repo.map(|repo| tracing::field::display(&repo.name)),
+        repository = repo,
         pull_request = number.map(|number| number.0),
     );
     if let Some(trace) = trace {

@@ -81,7 +81,7 @@ async fn learn(app: &App, installation: InstallationId, repo: &RepoRef, fact: Fa
             tracing::warn!(%error, repo = %repo.name, "a fact for the code graph is put off");
             match error.retry() {
                 Retry::Park(wait) => wait,
-                Retry::Count => Duration::ZERO,
+                Retry::Count | Retry::Away => Duration::ZERO,
             }
         }
     };

@@ -27,6 +27,7 @@ use crate::{
     github::{Bot, GitHubError},
     review::publish::{Publication, Published},
     store::{
+        StoreError,
         effects::EffectState,
         outcome::{Failure, Outcome},
         reviews::ReviewDraft,
@@ -191,8 +192,20 @@ async fn moot(app: &App, lease: Lease, request: &Request, pull: &PullRequest) ->
         Some(Outcome::completed("cancelled"))
     } else if pull.draft && !request.asked() {
         Some(Outcome::ignored("draft"))
+    } else if has_ended(app, pull, request.asked()).await? {
+        Some(Outcome::completed("cancelled"))
     } else {
         None
+    })
+}
+
+/// Whether GitHub has said, later than its API shows the pull request, that it is closed or a draft: the API may lag behind.
+pub(super) async fn has_ended(app: &App, pull: &PullRequest, asked: bool) -> Result<bool, StoreError> {
+    let last = app.store.last_turn(pull.repo.id, pull.number, pull.updated_at).await?;
+    Ok(match last.as_deref() {
+        Some("closed") => true,
+        Some("converted_to_draft") => !asked,
+        _ => false,
     })
 }
 
@@ -261,6 +274,11 @@ fn draft(
 
 impl From<GitHubError> for Failure {
     fn from(error: GitHubError) -> Self {
-        Self::Again { retry: error.retry(), error: error.to_string() }
+        let retry = error.retry();
+        let error = match &error {
+            GitHubError::Unavailable(why) => format!("{error}: {why}"),
+            _ => error.to_string(),
+        };
+        Self::Again { retry, error }
     }
 }

@@ -136,6 +136,8 @@ async fn overtaken(app: &App, reviewed: &PullRequest, asked: bool) -> Result<Opt
         Some(Published::Cancelled)
     } else if now.head != reviewed.head || now.base_ref != reviewed.base_ref {
         Some(Published::Moved)
+    } else if super::has_ended(app, &now, asked).await? {
+        Some(Published::Cancelled)
     } else {
         None
     })

@@ -287,6 +287,22 @@ impl Store {
         Ok(self.read().query_one_raw(self.sql(&sql, values)).await?.is_some())
     }
 
+    /// What GitHub last said, by its own stamps and after `at`, of whether this pull request is open and no draft: `closed`,
+    /// `converted_to_draft`, `reopened` or `ready_for_review`, if anything.
+    pub async fn last_turn(
+        &self,
+        repo: RepoId,
+        number: PrNumber,
+        at: chrono::DateTime<chrono::Utc>,
+    ) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT action FROM deliveries WHERE repo_id = $1 AND pr_number = $2 AND event = 'pull_request' \
+                   AND action IN ('closed', 'converted_to_draft', 'reopened', 'ready_for_review') AND event_at > $3 \
+                   AND status <> 'ignored' ORDER BY event_at DESC, id DESC LIMIT 1";
+        let values: [Value; 3] = [repo.0.into(), number.0.into(), micros(at).into()];
+        let row = self.read().query_one_raw(self.sql(sql, values)).await?;
+        Ok(row.map(|row| row.try_get("", "action")).transpose()?)
+    }
+
     /// Whether a delivery about exactly this head still waits for a worker.
     pub async fn review_of_head_waits(
         &self,

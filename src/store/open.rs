@@ -2,9 +2,14 @@
 //!
 //! One process at a time serves a SQLite file, by whichever name it goes.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
-use sea_orm::{ConnectOptions, Database, DbErr};
+use sea_orm::{ConnectOptions, Database, DbErr, RuntimeErr};
 use sqlx::Connection;
 use tokio::runtime::Handle;
 
@@ -53,7 +58,7 @@ impl Store {
     /// Opens a SQLite database that another process may be serving, or PostgreSQL: for a look from the command line.
     pub async fn open_beside(url: &str, clock: Clock) -> Result<Self, StoreError> {
         match sqlite_path(url) {
-            Some(path) => Self::sqlite(path, clock, None).await,
+            Some(path) => Self::sqlite(path.clone(), clock, None).await.map_err(|error| unopened(&path, error)),
             None => Self::open(url, clock).await,
         }
     }
@@ -61,7 +66,7 @@ impl Store {
     async fn open_sqlite(path: PathBuf, clock: Clock) -> Result<Self, StoreError> {
         // By whichever name: two processes must not take two locks for one file.
         let lock = lock_file(&path.canonicalize().unwrap_or_else(|_| path.clone()))?;
-        Self::sqlite(path, clock, Some(lock)).await
+        Self::sqlite(path.clone(), clock, Some(lock)).await.map_err(|error| unopened(&path, error))
     }
 
     pub(super) async fn sqlite(path: PathBuf, clock: Clock, lock: Option<std::fs::File>) -> Result<Self, StoreError> {
@@ -92,12 +97,38 @@ impl Store {
             options
         };
         // Whose turn it is the gate says; a second is there while the first is given back.
+        private_file(&path).map_err(|error| DbErr::Custom(format!("{}: {error}", path.display())))?;
         let write = Database::connect(pool(2)).await?;
         let read = Database::connect(pool(4)).await?;
         let (known, lines, gate, log, latest) = Default::default();
         let (path, runtime) = (Some(path), Handle::current());
         let inner = Inner { read, write, gate, clock, latest, path, log, known, lines, runtime, _lock: lock };
         Ok(Self { inner: Arc::new(inner) })
+    }
+}
+
+/// Makes the file, if there is none, for nobody else to read: payloads of private repositories will be in it. What SQLite
+/// puts beside it has the same mode.
+fn private_file(path: &Path) -> io::Result<()> {
+    let mut options = std::fs::File::options();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        // For a look it is enough to read.
+        Err(error) if path.exists() => tracing::debug!(%error, path = %path.display(), "the database is not writable"),
+        made => drop(made?),
+    }
+    Ok(())
+}
+
+/// Says once, and of which file, why it is no database: the libraries say it in three sentences, and not of which.
+fn unopened(path: &Path, error: StoreError) -> StoreError {
+    match error {
+        StoreError::Database(DbErr::Conn(RuntimeErr::SqlxError(why))) => {
+            StoreError::Setup(format!("{}: {why}", path.display()))
+        }
+        error => error,
     }
 }
 
@@ -117,7 +148,7 @@ pub fn sqlite_path(url: &str) -> Option<PathBuf> {
     Some(PathBuf::from(path.split('?').next().unwrap_or(path)))
 }
 
-fn lock_file(database: &std::path::Path) -> Result<std::fs::File, StoreError> {
+fn lock_file(database: &Path) -> Result<std::fs::File, StoreError> {
     let path = PathBuf::from(format!("{}.lock", database.display()));
     let fail = |error: std::io::Error| StoreError::Setup(format!("cannot open {}: {error}", path.display()));
     if let Some(parent) = database.parent().filter(|parent| !parent.as_os_str().is_empty()) {

@@ -70,6 +70,8 @@ pub struct Claimed {
     pub installation: InstallationId,
     /// When it came.
     pub received_at: DateTime<Utc>,
+    /// For how long the world has not been ready for it, so that it was parked.
+    pub parked: Duration,
     /// The trace it was handed in with, if there was one.
     pub trace: Option<String>,
     /// What to do.
@@ -85,6 +87,10 @@ pub enum Work {
         id: DeliveryId,
         /// `X-GitHub-Event`.
         event: String,
+        /// The repository, as the payload spelled it.
+        repo: Option<String>,
+        /// The pull request or issue.
+        number: Option<PrNumber>,
         /// The JSON.
         payload: Packed,
     },
@@ -236,7 +242,8 @@ impl Store {
         };
         let sql = format!(
             "UPDATE {} SET status = 'running', fence = $2, attempts = attempts + 1, due_at = $3{served} WHERE id = $1 \
-             RETURNING {kind}, payload, attempts, installation_id, repo_id, repo, pr_number, received_at",
+             RETURNING {kind}, payload, attempts, installation_id, repo_id, repo, pr_number, received_at, \
+             parked_since",
             lease.source.table()
         );
         let values: [Value; 3] = [lease.id.into(), lease.fence.into(), (now + lease_micros()).into()];
@@ -247,7 +254,7 @@ impl Store {
         let sql = "INSERT INTO attempts (source, work_id, number, started_at) VALUES ($1, $2, $3, $4)";
         let values: [Value; 4] = [lease.source.as_str().into(), lease.id.into(), lease.fence.into(), now.into()];
         tx.execute_raw(self.sql(sql, values)).await?;
-        claimed(lease, &row)
+        claimed(lease, now, &row)
     }
 
     pub(super) async fn end_attempt(
@@ -290,7 +297,7 @@ impl Store {
     }
 }
 
-fn claimed(lease: Lease, row: &QueryResult) -> Result<Claimed, StoreError> {
+fn claimed(lease: Lease, now: i64, row: &QueryResult) -> Result<Claimed, StoreError> {
     let installation = InstallationId(row.try_get("", "installation_id")?);
     let attempts = row.try_get("", "attempts")?;
     let (work, trace) = match lease.source {
@@ -299,6 +306,8 @@ fn claimed(lease: Lease, row: &QueryResult) -> Result<Claimed, StoreError> {
             let work = Work::Delivery {
                 id: DeliveryId(lease.id),
                 event: row.try_get("", "kind")?,
+                repo: row.try_get("", "repo")?,
+                number: row.try_get::<Option<i64>>("", "pr_number")?.map(PrNumber),
                 payload: Packed::new(row.try_get("", "payload")?),
             };
             (work, take_trace(&mut headers))
@@ -320,7 +329,10 @@ fn claimed(lease: Lease, row: &QueryResult) -> Result<Claimed, StoreError> {
             (work, trace)
         }
     };
-    Ok(Claimed { lease, attempts, installation, received_at: time(row.try_get("", "received_at")?), trace, work })
+    let received_at = time(row.try_get("", "received_at")?);
+    let since: Option<i64> = row.try_get("", "parked_since")?;
+    let parked = Duration::from_micros(since.map_or(0, |since| u64::try_from(now - since).unwrap_or(0)));
+    Ok(Claimed { lease, attempts, installation, received_at, parked, trace, work })
 }
 
 /// What is damaged is nothing: an error here would be one of every claim, for ever.

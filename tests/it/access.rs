@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use http::Method;
 use nectr::sandbox::{
-    Pr,
+    Failure, Pr,
     http::{Request, Response},
 };
 use serde_json::{Value, json};
@@ -548,3 +548,25 @@ async fn two_people_who_connected_one_repository_each_lose_and_keep_it_on_their_
     })
     .await;
 }
+
+#[tokio::test]
+async fn while_github_says_nothing_only_the_first_look_waits_for_it() {
+    nectr(async |t| {
+        let octavia = t.connected().await;
+        t.deliver().await;
+        octavia.see("/api/v1/deliveries").await;
+        t.pass(minutes(16));
+        t.github.fail_times(1, REPOSITORY, Failure::Hang);
+        t.github.forget_calls();
+        for list in ["/api/v1/deliveries", "/api/v1/reviews", "/api/v1/deliveries"] {
+            assert_eq!(octavia.see(list).await["items"], json!([]));
+            assert_eq!(t.github.count(REPOSITORY), 1);
+        }
+        t.pass(std::time::Duration::from_secs(30));
+        octavia.see("/api/v1/deliveries").await;
+        assert_eq!(t.github.count(REPOSITORY), 2);
+    })
+    .await;
+}
+
+const REPOSITORY: &str = "GET /repos/*/*";

@@ -346,7 +346,7 @@ async fn an_outage_of_github_is_waited_out_without_anybody_doing_anything() {
         sweep::once(&t.app).await;
         t.work().await;
         t.github.recover();
-        assert_eq!(caught_up(octavia).await["error"], "GitHub is unreachable");
+        assert_eq!(caught_up(octavia).await["error"], "GitHub is unreachable: GitHub answered 502: Bad Gateway");
         t.pass(minutes(1));
         t.work().await;
         t.settle().await;

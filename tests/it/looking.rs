@@ -121,7 +121,7 @@ async fn a_delivery_that_waits_says_when_it_is_tried_again_and_why_it_failed() {
         let failed = octavia.see("/api/v1/deliveries/1").await;
         assert_eq!((&failed["status"], &failed["attempts"]), (&"failed".into(), &0.into()));
         assert_eq!(failed["next_attempt_at"], "2026-03-01T12:00:30Z");
-        assert_eq!(failed["last_error"], "GitHub is unreachable");
+        assert_eq!(failed["last_error"], "GitHub is unreachable: GitHub answered 502: Bad Gateway");
         assert_eq!(failed["finished_at"], Value::Null);
         assert_eq!(failed["attempt_log"][0]["result"], "parked");
         assert_eq!(failed["effects"], json!([]));

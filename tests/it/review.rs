@@ -500,6 +500,54 @@ async fn p53_an_api_that_lags_behind_any_event_is_waited_for() {
     }
 }
 
+#[tokio::test]
+async fn p53_an_end_that_was_heard_of_counts_before_the_api_shows_it() {
+    type Verb = fn(&T, Pr);
+    let cases: [(Verb, Verb); 2] = [
+        (|t, pr| t.github.close(pr), |t, pr| t.github.reopen(pr)),
+        (|t, pr| t.github.convert_to_draft(pr), |t, pr| t.github.ready_for_review(pr)),
+    ];
+    for (end, again) in cases {
+        for in_the_middle in [false, true] {
+            nectr(async |t| {
+                t.connected().await;
+                let pr = t.open_pull(warned);
+                t.deliver().await;
+                let ends = async {
+                    t.github.lag(pr);
+                    end(t, pr);
+                    t.deliver().await;
+                };
+                if in_the_middle {
+                    let hold = t.github.hold_next(FILES);
+                    tokio::join!(t.work(), async {
+                        hold.arrived().await;
+                        ends.await;
+                        hold.release();
+                    });
+                } else {
+                    ends.await;
+                    t.work().await;
+                }
+                nothing_posted(t, pr);
+                assert_eq!(fates(t).await[0], "completed cancelled");
+                t.github.catch_up(pr);
+                t.pass(Duration::from_secs(10)).work().await;
+                nothing_posted(t, pr);
+
+                // What came after the end counts more, although the API shows a time before both.
+                t.github.lag(pr);
+                again(t, pr);
+                t.deliver().await;
+                t.github.catch_up(pr);
+                t.settle().await;
+                t.take_review(pr);
+            })
+            .await;
+        }
+    }
+}
+
 const FILES: &str = "GET /repos/*/*/pulls/*/files";
 const PULL: &str = "GET /repos/*/*/pulls/*";
 const CREATE: &str = "POST /repos/*/*/pulls/*/reviews";

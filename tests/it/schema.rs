@@ -25,6 +25,28 @@ async fn any_number_of_processes_may_start_at_once_on_an_empty_database() {
     database.remove().await;
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn nobody_else_on_the_machine_may_read_a_database_that_is_a_file() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let database = Database::fresh().await;
+    let Some(file) = database.url.strip_prefix("sqlite://").map(std::path::PathBuf::from) else {
+        return database.remove().await;
+    };
+    let _store = database.store(&Clock::manual(noon())).await;
+    let mut seen = 0;
+    for entry in std::fs::read_dir(file.parent().unwrap()).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        if !name.ends_with(".lock") {
+            assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o077, 0, "{name}");
+            seen += 1;
+        }
+    }
+    assert!(seen >= 2, "the database and its log");
+}
+
 #[tokio::test]
 async fn a_version_that_is_older_than_the_schema_starts_again_and_works() {
     let database = Database::fresh().await;

@@ -21,6 +21,20 @@ async fn the_account_is_asked_for_once() {
 }
 
 #[tokio::test]
+async fn who_waits_for_the_account_with_somebody_else_fails_with_them() {
+    let fake = always(502, json!({})).await;
+    let (github, _) = fake.github();
+    let bot = github.bot();
+    let failed = tokio::join!(bot.account(), bot.account(), bot.account());
+    for failed in [failed.0, failed.1, failed.2] {
+        assert!(matches!(failed, Err(GitHubError::Unavailable(_))), "{failed:?}");
+    }
+    assert_eq!(fake.asked(), ["GET /user"]);
+    assert!(bot.account().await.is_err());
+    assert_eq!(fake.asked(), ["GET /user", "GET /user"], "who comes later asks anew");
+}
+
+#[tokio::test]
 async fn without_any_token_nothing_is_sent_and_the_error_says_what_to_set() {
     let fake = always(200, json!({})).await;
     let (github, _) = fake.github_with(|options| options.pat = None);
