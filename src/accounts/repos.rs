@@ -77,7 +77,8 @@ pub async fn with_bot(app: &App, mut installation: Installation) -> Result<Insta
         app.store.note_bot(installation.id, &now).await?;
     }
     if now.can_review {
-        study::shown(app, installation.id, &installation.repo).await?;
+        let news = known.is_none_or(|known| !known.can_review);
+        study::shown(app, installation.id, &installation.repo, news).await?;
     }
     installation.bot_login = now.login;
     installation.bot_can_review = Some(now.can_review);

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, TimeDelta, Utc};
+
 use crate::{
     app::App,
     domain::{InstallationId, RepoId, RepoRef, graph::Held, task::TaskKind},
@@ -20,11 +22,22 @@ pub(super) async fn queue(app: &App, installation: InstallationId, repo: &RepoRe
     }
 }
 
-/// GitHub shows the repository to the bot. Has learned what ended because it did not: somebody has read the hint.
-pub(super) async fn shown(app: &App, installation: InstallationId, repo: &RepoRef) -> Result<(), StoreError> {
+/// How long after learning has ended because GitHub did not show something it is not begun again by everybody who looks.
+const LOOKED: TimeDelta = TimeDelta::minutes(10);
+
+/// GitHub shows the repository to the bot; `news` if it did not before. Has learned what ended because it did not: somebody
+/// has read the hint.
+pub(super) async fn shown(
+    app: &App,
+    installation: InstallationId,
+    repo: &RepoRef,
+    news: bool,
+) -> Result<(), StoreError> {
     for kind in kinds(app) {
         let last = app.store.latest_task(kind, &app.task_key(kind, repo.id)).await?;
-        if last.is_some_and(|task| task.outcome.as_deref() == Some("gone")) {
+        let gone = last.filter(|task| task.outcome.as_deref() == Some("gone"));
+        let long_ago = |at: DateTime<Utc>| app.clock.now() - at >= LOOKED;
+        if gone.is_some_and(|task| news || task.finished_at.is_some_and(long_ago)) {
             app.inbox.enqueue(task(app, kind, installation, repo)).await?;
         }
     }

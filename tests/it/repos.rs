@@ -621,6 +621,32 @@ async fn a_bot_that_was_not_invited_is_said_to_be_missing_until_it_is() {
 }
 
 #[tokio::test]
+async fn who_looks_again_and_again_does_not_begin_learning_each_time() {
+    nectr(async |t| {
+        let octavia = t.connected_only().await;
+        octavia.see(SHOWN).await;
+        let not_there = || Failure::Status(404, json!({"message": "Not Found"}).to_string());
+        t.github.fail_times(9, TREE, not_there());
+        t.settle().await;
+        let asked = t.github.count(TREE);
+        assert_ne!(asked, 0);
+        for _ in 0..3 {
+            octavia.see(SHOWN).await;
+            t.settle().await;
+        }
+        assert_eq!(t.github.count(TREE), asked);
+        t.github.recover();
+        t.pass(minutes(10));
+        octavia.see(SHOWN).await;
+        t.settle().await;
+        assert!(t.github.count(TREE) > asked);
+    })
+    .await;
+}
+
+const TREE: &str = "GET /repos/*/*/git/trees/*";
+
+#[tokio::test]
 async fn without_a_code_graph_its_routes_say_so_and_only_of_connected_repositories() {
     nectr_with(&[("GRAPH", "off")], async |t| {
         let octavia = t.connected_only().await;
