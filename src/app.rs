@@ -1,6 +1,7 @@
 //! The handles every room may use.
 
 use std::{
+    collections::HashMap,
     future::Future,
     pin::Pin,
     sync::{Arc, Mutex, atomic::AtomicBool},
@@ -11,7 +12,7 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     config::{Config, GraphConfig},
-    domain::{Clock, RepoId, task::TaskKind},
+    domain::{Clock, RepoId, UserId, task::TaskKind},
     github::{BoxError, GitHub, GitHubError, GitHubOptions, RateGate, pr_state::PrStates},
     graph::{Graph, GraphError, GraphHealth, database, neo4j},
     inbox::Inbox,
@@ -39,8 +40,8 @@ pub struct App {
     pub graph: Option<Graph>,
     /// Remembered pull-request states.
     pub pr_states: PrStates,
-    /// When GitHub last took longer to say who may see what than anybody waits.
-    pub github_silent_at: Mutex<Option<DateTime<Utc>>>,
+    /// When GitHub last said nothing of what a user may see, for as long as anybody waits.
+    pub github_silent: Mutex<HashMap<UserId, DateTime<Utc>>>,
     /// Where deliveries and tasks are handed in.
     pub inbox: Inbox,
     /// Set while the process is shutting down: `/health/ready` says 503.
@@ -102,7 +103,7 @@ impl App {
             graph: graph(&config, &store)?,
             sealer: Sealer::new(&config.secret_key, config.secret_key_previous.as_ref()),
             pr_states: PrStates::new(clock.clone()),
-            github_silent_at: Mutex::default(),
+            github_silent: Mutex::default(),
             inbox: Inbox::start(store.clone())?,
             draining: AtomicBool::new(false),
             started: Instant::now(),

@@ -90,7 +90,7 @@ async fn visible(app: &App, user: &CurrentUser, repos: Vec<RepoRef>) -> Result<H
     let mut visible: HashSet<RepoId> =
         fresh.iter().map(|repo| repo.id).filter(|id| remembered.get(id).is_some_and(|answer| answer.allowed)).collect();
     let (bridged, stale): (Vec<_>, Vec<_>) = stale.into_iter().partition(|repo| {
-        is_silent(app, now) && remembered.get(&repo.id).is_some_and(|answer| bridges_outage(answer, now))
+        is_silent(app, user, now) && remembered.get(&repo.id).is_some_and(|answer| bridges_outage(answer, now))
     });
     visible.extend(bridged.iter().map(|repo| repo.id));
     if stale.is_empty() {
@@ -101,8 +101,10 @@ async fn visible(app: &App, user: &CurrentUser, repos: Vec<RepoRef>) -> Result<H
     let mut heard = Vec::new();
     let began = Instant::now();
     let mut answers = ask(app, &token, stale.clone()).await;
-    if began.elapsed() >= PATIENCE {
-        *app.github_silent_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(app.clock.now());
+    if answers.is_empty() && began.elapsed() >= PATIENCE {
+        let (mut silent, now) = (app.github_silent.lock().unwrap_or_else(PoisonError::into_inner), app.clock.now());
+        silent.retain(|_, at| now - *at < SILENCE);
+        silent.insert(user.id, now);
     }
     for RepoRef { id, .. } in stale {
         match answers.remove(&id) {
@@ -153,10 +155,10 @@ fn hear(id: RepoId, answer: Result<Repository, GitHubError>) -> Option<Heard> {
     }
 }
 
-/// Whether GitHub kept somebody waiting in vain a moment ago.
-fn is_silent(app: &App, now: DateTime<Utc>) -> bool {
-    let at = *app.github_silent_at.lock().unwrap_or_else(PoisonError::into_inner);
-    at.is_some_and(|at| (TimeDelta::zero()..SILENCE).contains(&(now - at)))
+/// Whether GitHub kept this user waiting in vain a moment ago.
+fn is_silent(app: &App, user: &CurrentUser, now: DateTime<Utc>) -> bool {
+    let silent = app.github_silent.lock().unwrap_or_else(PoisonError::into_inner);
+    silent.get(&user.id).is_some_and(|at| (TimeDelta::zero()..SILENCE).contains(&(now - *at)))
 }
 
 fn is_fresh(answer: &Answer, now: DateTime<Utc>) -> bool {

@@ -19,9 +19,9 @@ pub enum Retry {
 const AWAY: Duration = Duration::from_secs(30);
 const LONG_AWAY: Duration = Duration::from_secs(600);
 
-/// How long to wait for somebody who has not answered for `parked`: 30 s at first, later up to a quarter of that time, or
-/// 10 min, with full jitter; `random` is uniform in `0.0..1.0`. All that waits would otherwise come back in one moment, again
-/// and again.
+/// How long to wait for somebody who does not answer, if work has been parked for so long: 30 s in the first two minutes;
+/// later up to a quarter of that time, or 10 min, with full jitter, where `random` is uniform in `0.0..1.0`. All that waits
+/// would otherwise come back in one moment, again and again.
 pub fn while_away(parked: Duration, random: f64) -> Duration {
     let ceiling = (parked / 4).clamp(AWAY, LONG_AWAY);
     AWAY + (ceiling - AWAY).mul_f64(random.clamp(0.0, 1.0))

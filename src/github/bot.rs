@@ -43,7 +43,9 @@ impl<'a> Bot<'a> {
         match &*asked {
             AskedAccount::Known(of, account) if *of == token => return Ok(account.clone()),
             // Whoever waited for the answer has it too: asking one after the other would take each of them longer.
-            AskedAccount::Failed(at, why) if *at >= wanted => return Err(GitHubError::Unavailable(why.clone().into())),
+            AskedAccount::Unavailable(of, at, why) if *of == token && *at >= wanted => {
+                return Err(GitHubError::Unavailable(why.clone().into()));
+            }
             _ => {}
         }
         let answer = self.call(Call::get("/user".to_owned(), "the bot's account")).await;
@@ -54,7 +56,9 @@ impl<'a> Bot<'a> {
                 Ok(account)
             }
             Err(error) => {
-                *asked = AskedAccount::Failed(Instant::now(), format!("asking for the bot's account: {error}"));
+                if let GitHubError::Unavailable(why) = &error {
+                    *asked = AskedAccount::Unavailable(token, Instant::now(), why.to_string());
+                }
                 Err(error)
             }
         }
@@ -174,7 +178,10 @@ impl<'a> Bot<'a> {
         match self.inner.gate.admit().await {
             Ok(None) => Ok(Turn(())),
             Ok(Some(retry_after)) => Err(GitHubError::RateLimited { retry_after }),
-            Err(error) => Err(GitHubError::Unavailable(error)),
+            Err(error) => {
+                tracing::warn!(%error, "whose turn it is to write to GitHub could not be asked");
+                Err(GitHubError::Unavailable("whose turn it is to write is not known".into()))
+            }
         }
     }
 
@@ -270,8 +277,8 @@ pub(super) enum AskedAccount {
     Never,
     /// It is this one, with this token.
     Known(TokenKey, Account),
-    /// It failed, then and because of this.
-    Failed(Instant, String),
+    /// GitHub did not say, then and because of this.
+    Unavailable(TokenKey, Instant, String),
 }
 
 /// The right to write to GitHub once, now.

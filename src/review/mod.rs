@@ -13,7 +13,7 @@ pub(crate) mod samples;
 
 use std::{sync::Arc, time::Duration};
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
     app::App,
@@ -52,6 +52,12 @@ impl Request {
     /// A person asked: then a draft is reviewed too.
     fn asked(&self) -> bool {
         self.hint.is_none()
+    }
+
+    /// When GitHub last said that the pull request, which its API shows, is open and no draft: by the API or by the event.
+    fn as_of(&self, pull: &PullRequest) -> DateTime<Utc> {
+        let event = self.hint.as_ref().filter(|hint| hint.state == PrState::Open && !hint.draft);
+        event.and_then(|hint| hint.updated_at).map_or(pull.updated_at, |at| at.max(pull.updated_at))
     }
 }
 
@@ -140,6 +146,7 @@ pub async fn run(app: &App, lease: Lease, request: &Request) -> Result<Ended, Fa
         without_comments: render::render(&pull, &in_body(judgement), &context, &key).body,
         key,
         asked: request.asked(),
+        as_of: request.as_of(&pull),
     };
     match publish::publish(app, lease, &pull, publication).await? {
         Published::Posted(Some(at)) => {
@@ -192,16 +199,21 @@ async fn moot(app: &App, lease: Lease, request: &Request, pull: &PullRequest) ->
         Some(Outcome::completed("cancelled"))
     } else if pull.draft && !request.asked() {
         Some(Outcome::ignored("draft"))
-    } else if has_ended(app, pull, request.asked()).await? {
+    } else if has_ended(app, pull, request.as_of(pull), request.asked()).await? {
         Some(Outcome::completed("cancelled"))
     } else {
         None
     })
 }
 
-/// Whether GitHub has said, later than its API shows the pull request, that it is closed or a draft: the API may lag behind.
-pub(super) async fn has_ended(app: &App, pull: &PullRequest, asked: bool) -> Result<bool, StoreError> {
-    let last = app.store.last_turn(pull.repo.id, pull.number, pull.updated_at).await?;
+/// Whether GitHub has said since then that the pull request is closed or a draft, which its API may not show yet.
+pub(super) async fn has_ended(
+    app: &App,
+    pull: &PullRequest,
+    since: DateTime<Utc>,
+    asked: bool,
+) -> Result<bool, StoreError> {
+    let last = app.store.last_turn(pull.repo.id, pull.number, since).await?;
     Ok(match last.as_deref() {
         Some("closed") => true,
         Some("converted_to_draft") => !asked,

@@ -44,6 +44,8 @@ pub struct Publication {
     pub without_comments: String,
     /// A person asked for it: then a draft pull request may be reviewed.
     pub asked: bool,
+    /// When GitHub last said that the pull request is open, and no draft.
+    pub as_of: DateTime<Utc>,
 }
 
 /// What came of it.
@@ -116,7 +118,7 @@ pub async fn publish(
         stored => stored?,
     }
     let turn = app.github.bot().turn().await?;
-    if let Some(ended) = overtaken(app, pull, publication.asked).await? {
+    if let Some(ended) = overtaken(app, pull, &publication).await? {
         app.github.bot().delete_pending_review(turn, &pull.repo.name, pull.number, pending.id).await?;
         app.store.review_cancelled(lease, &effect).await?;
         return Ok(ended);
@@ -125,7 +127,8 @@ pub async fn publish(
 }
 
 /// Whether the pull request is no longer what was reviewed.
-async fn overtaken(app: &App, reviewed: &PullRequest, asked: bool) -> Result<Option<Published>, Failure> {
+async fn overtaken(app: &App, reviewed: &PullRequest, publication: &Publication) -> Result<Option<Published>, Failure> {
+    let asked = publication.asked;
     let now = match app.github.bot().pull(&reviewed.repo.name, reviewed.number).await {
         Ok(now) => now,
         Err(GitHubError::NotFound { .. }) => return Ok(Some(Published::Cancelled)),
@@ -136,7 +139,7 @@ async fn overtaken(app: &App, reviewed: &PullRequest, asked: bool) -> Result<Opt
         Some(Published::Cancelled)
     } else if now.head != reviewed.head || now.base_ref != reviewed.base_ref {
         Some(Published::Moved)
-    } else if super::has_ended(app, &now, asked).await? {
+    } else if super::has_ended(app, &now, publication.as_of.max(now.updated_at), asked).await? {
         Some(Published::Cancelled)
     } else {
         None

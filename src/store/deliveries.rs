@@ -10,7 +10,7 @@ use super::{
     Lane, Page, Store, StoreError,
     intake::Packed,
     micros, time,
-    work::{Lease, Source},
+    work::{Lease, Source, readable},
 };
 use crate::domain::{CommitSha, DeliveryId, InstallationId, PrNumber, RepoId};
 
@@ -266,7 +266,7 @@ impl Store {
         let Some((headers, payload)) = stored else { return Ok(None) };
         Ok(Some(DeliveryDetail {
             row: row.try_into()?,
-            headers: serde_json::from_str(&headers).map_err(|error| StoreError::Corrupt(error.to_string()))?,
+            headers: readable(&headers),
             payload: Packed::new(payload),
             attempts: self.attempts(id).await?,
             effects: self.effects_of(id).await?,
@@ -287,8 +287,9 @@ impl Store {
         Ok(self.read().query_one_raw(self.sql(&sql, values)).await?.is_some())
     }
 
-    /// What GitHub last said, by its own stamps and after `at`, of whether this pull request is open and no draft: `closed`,
-    /// `converted_to_draft`, `reopened` or `ready_for_review`, if anything.
+    /// What GitHub said last, within ten minutes and by its own stamps after `at`, of whether this pull request is open and no
+    /// draft: `closed`, `converted_to_draft`, `reopened` or `ready_for_review`, if anything. Its API catches up long before,
+    /// and then knows better.
     pub async fn last_turn(
         &self,
         repo: RepoId,
@@ -297,8 +298,9 @@ impl Store {
     ) -> Result<Option<String>, StoreError> {
         let sql = "SELECT action FROM deliveries WHERE repo_id = $1 AND pr_number = $2 AND event = 'pull_request' \
                    AND action IN ('closed', 'converted_to_draft', 'reopened', 'ready_for_review') AND event_at > $3 \
-                   AND status <> 'ignored' ORDER BY event_at DESC, id DESC LIMIT 1";
-        let values: [Value; 3] = [repo.0.into(), number.0.into(), micros(at).into()];
+                   AND received_at > $4 AND status <> 'ignored' ORDER BY event_at DESC, id DESC LIMIT 1";
+        let lately = self.now() - 10 * 60 * 1_000_000;
+        let values: [Value; 4] = [repo.0.into(), number.0.into(), micros(at).into(), lately.into()];
         let row = self.read().query_one_raw(self.sql(sql, values)).await?;
         Ok(row.map(|row| row.try_get("", "action")).transpose()?)
     }

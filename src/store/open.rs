@@ -111,15 +111,13 @@ impl Store {
 /// puts beside it has the same mode.
 fn private_file(path: &Path) -> io::Result<()> {
     let mut options = std::fs::File::options();
-    options.create(true).truncate(false).write(true);
+    options.create_new(true).write(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     match options.open(path) {
-        // For a look it is enough to read.
-        Err(error) if path.exists() => tracing::debug!(%error, path = %path.display(), "the database is not writable"),
-        made => drop(made?),
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Says once, and of which file, why it is no database: the libraries say it in three sentences, and not of which.

@@ -336,7 +336,7 @@ fn claimed(lease: Lease, now: i64, row: &QueryResult) -> Result<Claimed, StoreEr
 }
 
 /// What is damaged is nothing: an error here would be one of every claim, for ever.
-fn readable(text: &str) -> serde_json::Value {
+pub(super) fn readable(text: &str) -> serde_json::Value {
     serde_json::from_str(text).unwrap_or_else(|error| {
         tracing::error!(%error, "what was kept with a piece of work is damaged");
         serde_json::Value::Null
