@@ -89,9 +89,9 @@ async fn visible(app: &App, user: &CurrentUser, repos: Vec<RepoRef>) -> Result<H
         repos.into_iter().partition(|repo| remembered.get(&repo.id).is_some_and(|answer| is_fresh(answer, now)));
     let mut visible: HashSet<RepoId> =
         fresh.iter().map(|repo| repo.id).filter(|id| remembered.get(id).is_some_and(|answer| answer.allowed)).collect();
-    let (bridged, stale): (Vec<_>, Vec<_>) = stale.into_iter().partition(|repo| {
-        is_silent(app, user, now) && remembered.get(&repo.id).is_some_and(|answer| bridges_outage(answer, now))
-    });
+    let bridges = |repo: &RepoRef| remembered.get(&repo.id).is_some_and(|answer| bridges_outage(answer, now));
+    let silent = is_silent(app, user, now);
+    let (bridged, stale): (Vec<_>, Vec<_>) = stale.into_iter().partition(|repo| silent && bridges(repo));
     visible.extend(bridged.iter().map(|repo| repo.id));
     if stale.is_empty() {
         return Ok(visible);
@@ -106,17 +106,17 @@ async fn visible(app: &App, user: &CurrentUser, repos: Vec<RepoRef>) -> Result<H
         silent.retain(|_, at| now - *at < SILENCE);
         silent.insert(user.id, now);
     }
-    for RepoRef { id, .. } in stale {
-        match answers.remove(&id) {
+    for repo in stale {
+        match answers.remove(&repo.id) {
             Some(answer) => {
                 if matches!(answer, Heard::Yes(_)) {
-                    visible.insert(id);
+                    visible.insert(repo.id);
                 }
-                heard.push((id, answer));
+                heard.push((repo.id, answer));
             }
             None => {
-                if remembered.get(&id).is_some_and(|answer| bridges_outage(answer, now)) {
-                    visible.insert(id);
+                if bridges(&repo) {
+                    visible.insert(repo.id);
                 }
             }
         }

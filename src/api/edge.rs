@@ -109,10 +109,7 @@ impl<E: Endpoint> Endpoint for Inside<E> {
             metrics().received(response.status().as_u16(), started.elapsed());
         }
         let headers = response.headers_mut();
-        if let Ok(id) = HeaderValue::from_str(&id) {
-            headers.insert(REQUEST_ID.clone(), id);
-        }
-        protect(headers);
+        stamp(headers, &id);
         self.cors.allow(origin.as_ref(), headers);
         Ok(response)
     }
@@ -136,10 +133,7 @@ pub(super) fn refuse(problem: &Problem) -> Response {
     if let Ok(date) = HeaderValue::from_str(&Utc::now().format("%a, %d %b %Y %H:%M:%S GMT").to_string()) {
         headers.insert(header::DATE, date);
     }
-    if let Ok(id) = HeaderValue::from_str(&id) {
-        headers.insert(REQUEST_ID.clone(), id);
-    }
-    protect(headers);
+    stamp(headers, &id);
     response
 }
 
@@ -154,8 +148,11 @@ fn note(problem: &Problem) {
     }
 }
 
-/// What holds for every answer: data of one person is not kept by caches, and nobody guesses types.
-fn protect(headers: &mut HeaderMap) {
+/// What every answer has: the request's id; and data of one person is not kept by caches, and nobody guesses types.
+fn stamp(headers: &mut HeaderMap, id: &str) {
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST_ID.clone(), id);
+    }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));

@@ -8,6 +8,7 @@ use std::{borrow::Cow, sync::Arc};
 use bytes::Bytes;
 use poem::{Endpoint, IntoResponse, Request, Response, http::HeaderMap, web::Data};
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi, payload::Json, types::Example};
+use tokio::sync::OnceCell;
 
 use super::{
     Tag,
@@ -21,7 +22,7 @@ use crate::{
     apart,
     app::{App, Handle},
     domain::{
-        DeliveryId, PrNumber,
+        DeliveryId, PrNumber, RepoName,
         event::{Event, IgnoreReason, PullRequestEventKind},
     },
     inbox::{Accepted, IntakeError, NewDelivery, STORE_DEADLINE},
@@ -217,11 +218,13 @@ type Read = Result<(Event, Bytes), ParseError>;
 /// Whose secret signed the body, and what the body says.
 async fn prove(app: &App, incoming: Incoming, body: &Bytes) -> Result<(Candidate, Read, Incoming), Problem> {
     let incoming = Arc::new(incoming);
-    let tried = candidates(app, &incoming, body, Freshness::Recent).await?;
+    // Read if it is needed, and then once: by whom the body was signed is not known yet.
+    let hint = OnceCell::new();
+    let tried = candidates(app, &incoming, body, &hint, Freshness::Recent).await?;
     let mut proven = examine(&tried, &incoming, body).await;
     if proven.is_none() {
         // Before somebody is turned away: another process may have made or changed a connection a moment ago.
-        let now = candidates(app, &incoming, body, Freshness::Now).await?;
+        let now = candidates(app, &incoming, body, &hint, Freshness::Now).await?;
         if !now.same_as(&tried) {
             proven = examine(&now, &incoming, body).await;
         }
@@ -240,10 +243,14 @@ async fn candidates(
     app: &App,
     incoming: &Incoming,
     body: &Bytes,
+    hint: &OnceCell<Option<RepoName>>,
     fresh: Freshness,
 ) -> Result<Arc<Candidates>, SecretsError> {
-    let (body, form) = (body.clone(), incoming.form);
-    let hint = async move { apart::on(body.len(), move || webhook::full_name_hint(&body, form)).await };
+    let read = || {
+        let (body, form) = (body.clone(), incoming.form);
+        apart::on(body.len(), move || webhook::full_name_hint(&body, form))
+    };
+    let hint = async { hint.get_or_init(read).await.clone() };
     Ok(Arc::new(match incoming.hook {
         Hook::Nonsense => Candidates::default(),
         Hook::Unsaid => secrets::candidates(app, None, fresh, hint).await?,

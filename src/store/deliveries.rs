@@ -209,6 +209,9 @@ pub(super) const REQUEUE: &str = "UPDATE deliveries SET status = 'queued', attem
 const WAITING: &str = "SELECT 1 AS one FROM deliveries WHERE repo_id = $1 AND pr_number = $2 AND reviews \
                        AND status IN ('queued', 'running', 'failed')";
 
+/// How long what GitHub said may be ahead of its API, in microseconds: ten minutes.
+const LATELY: i64 = 10 * 60 * 1_000_000;
+
 /// The delivery a lease is of; 0, which none is, if it is of a task.
 fn delivery_of(lease: Lease) -> i64 {
     if lease.source == Source::Delivery { lease.id } else { 0 }
@@ -299,8 +302,7 @@ impl Store {
         let sql = "SELECT action FROM deliveries WHERE repo_id = $1 AND pr_number = $2 AND event = 'pull_request' \
                    AND action IN ('closed', 'converted_to_draft', 'reopened', 'ready_for_review') AND event_at > $3 \
                    AND received_at > $4 AND status <> 'ignored' ORDER BY event_at DESC, id DESC LIMIT 1";
-        let lately = self.now() - 10 * 60 * 1_000_000;
-        let values: [Value; 4] = [repo.0.into(), number.0.into(), micros(at).into(), lately.into()];
+        let values: [Value; 4] = [repo.0.into(), number.0.into(), micros(at).into(), (self.now() - LATELY).into()];
         let row = self.read().query_one_raw(self.sql(sql, values)).await?;
         Ok(row.map(|row| row.try_get("", "action")).transpose()?)
     }
